@@ -1,0 +1,1 @@
+"""What an instrument can do (ophyd); nothing about why."""

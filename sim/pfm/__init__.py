@@ -1,0 +1,1 @@
+"""A piezoresponse force microscope over a ferroelectric film."""

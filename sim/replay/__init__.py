@@ -1,0 +1,1 @@
+"""Measured data behind the driver protocols."""
