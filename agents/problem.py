@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..analysis.channels import derive_channels
 from ..analysis.patches import extract_patches, robust_scale
 from ..core.digest import digest
 from ..core.errors import SpecError
@@ -22,7 +23,8 @@ class CandidateSpec(BaseModel):
     Attributes
     ----------
     channels : tuple of str
-        Image channels that features are made of, by name; empty for coordinates only.
+        Channels that features are made of, by the names that
+        :func:`~probeline.analysis.channels.derive_channels` gives; empty for coordinates only.
     patch_pixels : int
         Edge of the square patch around a candidate, odd, so that it has a centre.
     stride : int
@@ -30,6 +32,9 @@ class CandidateSpec(BaseModel):
     roi, exclude : tuple of polygons
         Polygons ``((x, y), ...)`` in nm, sample frame. Candidates lie inside one of ``roi``
         (when given) and inside none of ``exclude``.
+    separation_nm : float
+        Smallest distance (nm) of two measured points, because a measurement leaves a
+        footprint: a candidate nearer to an earlier suggestion is not admissible any more.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +44,7 @@ class CandidateSpec(BaseModel):
     stride: int = Field(default=1, ge=1)
     roi: tuple[tuple[tuple[float, float], ...], ...] = ()
     exclude: tuple[tuple[tuple[float, float], ...], ...] = ()
+    separation_nm: float = Field(default=0.0, ge=0)
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Problem:
         Scaled image patch around each candidate, no unit, finite; ``channel`` may be 0.
     spacing_nm : float
         Distance of neighbouring candidates (nm).
+    separation_nm : float
+        Agents suggest no candidate nearer than this (nm) to one suggested before.
     """
 
     dofs: tuple[str, str]
@@ -67,6 +75,7 @@ class Problem:
     pixel: NDArray[np.int64]
     patches: NDArray[np.float64]
     spacing_nm: float
+    separation_nm: float = 0.0
 
     def __len__(self) -> int:
         return len(self.xy)
@@ -74,7 +83,7 @@ class Problem:
     @cached_property
     def digest(self) -> str:
         """Fingerprint of everything the agent can see."""
-        names = [PROBLEM_VERSION, list(self.dofs), self.objective, self.spacing_nm]
+        names = [PROBLEM_VERSION, list(self.dofs), self.objective, self.spacing_nm, self.separation_nm]
         return digest(names, self.xy, self.pixel, self.patches)
 
     def nearest(self, x: float, y: float) -> tuple[int, float]:
@@ -100,7 +109,7 @@ def build_problem(
     Parameters
     ----------
     images : ndarray, shape (channel, row, column)
-        The survey, raw; scaled here by median and interquartile range per channel.
+        The survey, raw; channels are derived and scaled (median, interquartile range) here.
     channels : list of str
         Names along the first axis.
     x, y : ndarray, shape (row, column)
@@ -119,6 +128,7 @@ def build_problem(
     SpecError
         When a channel is missing, a patch does not fit, or no candidate is left.
     """
+    images, channels = derive_channels(images, channels)
     missing = [name for name in spec.channels if name not in channels]
     if missing:
         raise SpecError(f"the survey has no channel {', '.join(missing)}; it has {', '.join(channels)}")
@@ -149,6 +159,7 @@ def build_problem(
         pixel=pixel,
         patches=extract_patches(stack, pixel, spec.patch_pixels),
         spacing_nm=spacing,
+        separation_nm=spec.separation_nm,
     )
 
 
