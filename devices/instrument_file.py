@@ -48,6 +48,8 @@ class InstrumentSpec(BaseModel):
         Limits and budgets (SI).
     hosted : bool
         Run the driver in a process of its own.
+    register_every : int
+        Measurements between two registrations to the survey by default; 0 where nothing drifts.
     idle_after_s : float
         Waiting longer than this (s, instrument idle) parks the probe.
     metadata : dict
@@ -66,7 +68,8 @@ class InstrumentSpec(BaseModel):
     survey: SurveyDefaults
     envelope: Envelope = Field(default_factory=Envelope)
     hosted: bool = False
-    idle_after_s: float = 5.0
+    register_every: int = Field(default=0, ge=0)
+    idle_after_s: float = Field(default=5.0, ge=0)
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -1,0 +1,92 @@
+"""The gate: what a suggestion must be before anything moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..agents.problem import Problem
+from ..core.envelope import Envelope
+from ..core.errors import LimitError
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A suggestion that may be measured: the candidate it means, in the sample frame (nm)."""
+
+    candidate: int
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A suggestion that must not be measured, and why."""
+
+    reason: str
+
+
+@dataclass
+class Gate:
+    """Decides about suggestions; remembers what has been measured.
+
+    Parameters
+    ----------
+    problem : Problem
+        Candidates; ROI and exclusion zones are in it already.
+    envelope : Envelope
+        Limits of ``x`` and ``y`` (m, scanner).
+    """
+
+    problem: Problem
+    envelope: Envelope
+    _taken: list[int] = field(default_factory=list)
+
+    def judge(self, suggestion: Mapping[str, Any], offset: tuple[float, float]) -> Admitted | Refused:
+        """Return the verdict on ``suggestion``.
+
+        Off-grid points snap to the nearest candidate within half a step; everything else that
+        is wrong is refused, never moved into range.
+
+        Parameters
+        ----------
+        suggestion : mapping
+            Degrees of freedom of the problem, in nm.
+        offset : tuple of float
+            Correction (nm) that would be applied for drift.
+        """
+        x, y = (float(suggestion[dof]) for dof in self.problem.dofs)
+        if not (math.isfinite(x) and math.isfinite(y)):
+            return Refused(f"({x}, {y}) nm is not finite")
+        candidate, distance = self.problem.nearest(x, y)
+        # Half a diagonal step: the farthest that a point inside the grid can be from a node.
+        reach = self.problem.spacing_nm * math.sqrt(0.5) * (1 + 1e-9)
+        if distance > reach:
+            return Refused(f"({x:.1f}, {y:.1f}) nm is {distance:.1f} nm from the nearest candidate; {reach:.1f} nm is the limit")
+        px, py = map(float, self.problem.xy[candidate])
+        try:
+            self.envelope.check("x", (px + offset[0]) * 1e-9, "m")
+            self.envelope.check("y", (py + offset[1]) * 1e-9, "m")
+        except LimitError as error:
+            return Refused(str(error))
+        if candidate in self._taken:
+            return Refused(f"candidate {candidate} at ({px:.1f}, {py:.1f}) nm was measured before")
+        gap = self.clearance(px, py)
+        if gap < self.problem.separation_nm:
+            return Refused(f"({px:.1f}, {py:.1f}) nm overlaps a footprint: {gap:.1f} nm away, {self.problem.separation_nm:.1f} nm needed")
+        return Admitted(candidate, px, py)
+
+    def clearance(self, x: float, y: float) -> float:
+        """Return the distance (nm) of (x, y) to the nearest measured point; inf for none."""
+        if not self._taken:
+            return math.inf
+        done = self.problem.xy[self._taken]
+        return float(np.min(np.hypot(done[:, 0] - x, done[:, 1] - y)))
+
+    def take(self, candidate: int) -> None:
+        """Note that ``candidate`` is being measured."""
+        self._taken.append(candidate)

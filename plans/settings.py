@@ -1,0 +1,194 @@
+"""What an exploration was asked to do, checked and complete before anything moves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ..agents.problem import CandidateSpec
+from ..agents.spec import AgentSpec, spec_for
+from ..analysis.channels import derived_names
+from ..core.envelope import Envelope
+from ..core.errors import LimitError, SpecError, UnknownNameError
+
+GOALS = ("optimum", "map", "all_above", "diverse")
+
+
+class SurveySettings(BaseModel):
+    """The overview frame, in the scanner frame of the moment it is taken."""
+
+    model_config = ConfigDict(frozen=True)
+
+    size_nm: float
+    pixels: int
+    center_x_nm: float
+    center_y_nm: float
+    angle_deg: float = 0.0
+
+
+class ExploreSettings(BaseModel):
+    """Everything that decides an exploration; JSON, recorded in the start document.
+
+    Attributes
+    ----------
+    goal : str
+        One of ``GOALS``.
+    objective, objective_options
+        Scalarizer by name, and its options.
+    agent : AgentSpec
+        Complete specification of the agent.
+    points : int
+        Measurements to make.
+    seconds : float or None
+        Instrument time (s) to spend at most.
+    survey : SurveySettings
+        The overview frame.
+    candidates : CandidateSpec
+        How candidates follow from the survey.
+    lookahead : int
+        0, or 1 to suggest while the instrument measures.
+    register_every : int
+        Measurements between two registrations to the survey; 0 for none.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    goal: str
+    objective: str
+    objective_options: dict[str, Any]
+    agent: AgentSpec
+    points: int
+    seconds: float | None
+    survey: SurveySettings
+    candidates: CandidateSpec
+    lookahead: int
+    register_every: int
+
+
+def _positive(name: str, value: float | None, unit: str = "") -> None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise LimitError(name, value, f"more than 0 {unit}".rstrip(), unit, f"give a positive {name}")
+
+
+def _odd_pixels(patch_nm: float, step_nm: float) -> int:
+    """Return the odd number of pixels nearest to ``patch_nm``."""
+    return max(1, 2 * round((patch_nm / step_nm - 1) / 2) + 1)
+
+
+def _polygons(name: str, polygons: Sequence[Any] | None) -> list[Any]:
+    for polygon in polygons or []:
+        points = [tuple(map(float, point)) for point in polygon]
+        if len(points) < 3 or not all(len(p) == 2 and all(map(math.isfinite, p)) for p in points):
+            raise SpecError(f"{name}: a polygon needs at least 3 finite points (x, y) in nm, got {polygon}")
+    return list(polygons or [])
+
+
+def resolve(
+    spec: Any,
+    description: Mapping[str, Any],
+    *,
+    goal: str,
+    objective: str | None,
+    objective_options: Mapping[str, Any] | None,
+    agent: str,
+    agent_options: Mapping[str, Any] | None,
+    points: int,
+    size_nm: float | None,
+    pixels: int | None,
+    patch_nm: float | None,
+    seed_points: int,
+    seconds: float | None,
+    roi: Sequence[Any] | None,
+    exclude: Sequence[Any] | None,
+    lookahead: int,
+    register_every: int | None,
+) -> ExploreSettings:
+    """Return complete settings from the arguments of ``explore`` and the instrument's defaults.
+
+    Parameters
+    ----------
+    spec : InstrumentSpec
+        The instrument file.
+    description : mapping
+        What its driver says of itself.
+
+    Raises
+    ------
+    RefusedError
+        Naming the argument, its value, the limit and what to do.
+    """
+    if goal not in GOALS:
+        raise UnknownNameError("goal", goal, GOALS)
+    for name, value in (("points", points), ("seed_points", seed_points), ("pixels", pixels)):
+        _positive(name, value)
+    for name, value in (("size_nm", size_nm), ("patch_nm", patch_nm)):
+        _positive(name, value, "nm")
+    _positive("seconds", seconds, "s")
+    if lookahead not in (0, 1):
+        raise LimitError("lookahead", lookahead, "0 or 1", remedy="0 waits for every outcome, 1 thinks while measuring")
+    if register_every is not None and register_every < 0:
+        raise LimitError("register_every", register_every, "0 or more", remedy="0 switches tracking off")
+    survey = _survey(spec, description, size_nm, pixels)
+    step = survey.size_nm / survey.pixels
+    candidates = _candidates(spec, description, step, patch_nm, roi, exclude)
+    if objective is None or objective == spec.objective:
+        objective, options = spec.objective, {**spec.objective_options, **(objective_options or {})}
+    else:
+        options = dict(objective_options or {})
+    agent_options = {"seed_points": min(seed_points, points), **(agent_options or {})}
+    return ExploreSettings(
+        goal=goal,
+        objective=objective,
+        objective_options=options,
+        agent=spec_for(agent, goal, agent_options),
+        points=points,
+        seconds=seconds,
+        survey=survey,
+        candidates=candidates,
+        lookahead=lookahead,
+        register_every=spec.register_every if register_every is None else register_every,
+    )
+
+
+def _survey(
+    spec: Any, description: Mapping[str, Any], size_nm: float | None, pixels: int | None
+) -> SurveySettings:
+    x_min, x_max, y_min, y_max = description["scan_range"]
+    survey = SurveySettings(
+        size_nm=size_nm or spec.survey.size_nm,
+        pixels=pixels or spec.survey.pixels,
+        center_x_nm=(x_min + x_max) / 2 * 1e9,
+        center_y_nm=(y_min + y_max) / 2 * 1e9,
+    )
+    half = survey.size_nm / 2
+    reachable = Envelope(limits={"size": (0, round(min(x_max - x_min, y_max - y_min) * 1e9, 6))})
+    reachable.check("size", survey.size_nm, "nm")
+    for axis, center in (("x", survey.center_x_nm), ("y", survey.center_y_nm)):
+        for edge in (center - half, center + half):
+            spec.envelope.check(axis, round(edge * 1e-9, 15), "m")
+    return survey
+
+
+def _candidates(
+    spec: Any,
+    description: Mapping[str, Any],
+    step: float,
+    patch_nm: float | None,
+    roi: Sequence[Any] | None,
+    exclude: Sequence[Any] | None,
+) -> CandidateSpec:
+    spectrum = description["spectra"][spec.spectrum]
+    separation = 2 * spectrum["footprint"] * 1e9 if spectrum["destructive"] else 0.0
+    try:
+        return CandidateSpec(
+            channels=tuple(derived_names([channel["name"] for channel in description["channels"]])),
+            patch_pixels=_odd_pixels(patch_nm or spec.survey.patch_nm, step),
+            roi=_polygons("roi", roi),  # pyright: ignore[reportArgumentType]  # pydantic makes tuples of it
+            exclude=_polygons("exclude", exclude),  # pyright: ignore[reportArgumentType]
+            separation_nm=separation,
+        )
+    except ValidationError as error:
+        raise SpecError(f"candidates: {error}") from error

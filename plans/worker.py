@@ -1,0 +1,78 @@
+"""The one door between a plan and its agent: method name and arguments in, Future out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import bluesky.plan_stubs as bps
+from bluesky.utils import Msg
+
+
+class AgentWorker:
+    """Runs an agent on a thread of its own, one call after the other.
+
+    The RunEngine's thread never computes a suggestion, so a pause takes effect at once
+    while the agent thinks.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the agent; called on the worker's thread.
+    """
+
+    def __init__(self, make: Callable[[], Any]):
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="probeline-agent")
+        self._agent = self._thread.submit(make)
+
+    def submit(self, method: str, *args: Any) -> Future:
+        """Queue ``agent.method(*args)`` behind all earlier calls and return its Future."""
+        return self._thread.submit(lambda: getattr(self._agent.result(), method)(*args))
+
+    def close(self) -> None:
+        """Drop what is queued and let the call that is running end by itself."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def await_future(future: Future, timeout: float | None = None) -> Generator[Msg, Any, bool]:
+    """Plan stub: wait for ``future`` without blocking the RunEngine.
+
+    Parameters
+    ----------
+    future : Future
+        From :meth:`AgentWorker.submit`; its exception, if any, stays in it.
+    timeout : float, optional
+        Wall seconds to wait at most.
+
+    Yields
+    ------
+    Msg
+        One ``wait_for``; a pause is honoured at once, and a rewound wait is harmless.
+
+    Returns
+    -------
+    bool
+        Whether the future is done.
+    """
+
+    def waiter() -> asyncio.Future:
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+
+        def finish() -> None:
+            if not done.done():
+                done.set_result(None)
+
+        def wake(_: Future) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(finish)
+
+        future.add_done_callback(wake)
+        if timeout is not None:
+            loop.call_later(timeout, finish)
+        return done
+
+    yield from bps.wait_for([waiter])
+    return future.done()
