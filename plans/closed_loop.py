@@ -1,0 +1,283 @@
+"""The iteration of an exploration, one step per method."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import bluesky.plan_stubs as bps
+import numpy as np
+
+from ..agents.problem import Problem, build_problem
+from ..analysis.measurement import Scalar
+from ..catalog.measurements import measurement_from
+from ..catalog.run import Run
+from ..catalog.surveying import admissible_pixels, survey_image
+from ..core.errors import LimitError, RefusedError
+from .gate import Admitted, Gate, Refused
+from .measure import measure_at
+from .records import decision_record, emit, outcome_record, posterior_record, progress_record, target_record
+from .settings import ExploreSettings
+from .stubs import Plan, park, prepare, take_frame
+from .tap import RunTap
+from .tracking import SurveyImage, Tracker
+from .worker import AgentWorker, await_future
+
+# Refusals in a row after which the run ends: an agent that cannot be followed is broken.
+MAX_REFUSALS = 5
+# Maps of the posterior are recorded after every so many measurements, and at the end.
+POSTERIOR_EVERY = 10
+
+
+class ClosedLoop:
+    """One exploration: its state between two messages.
+
+    Parameters
+    ----------
+    instrument : SPM or STEM
+        Staged when :meth:`run` starts.
+    settings : ExploreSettings
+        What to do.
+    scalarizer : Scalarizer
+        Makes a number of a measurement.
+    options : dict
+        Its options.
+    unit : str
+        Unit of the objective.
+    factory : callable
+        ``factory(problem) -> Agent``.
+    tap : RunTap
+        Subscribed to the RunEngine for this run.
+    """
+
+    def __init__(
+        self,
+        instrument: Any,
+        settings: ExploreSettings,
+        scalarizer: Any,
+        options: dict[str, Any],
+        unit: str,
+        factory: Callable[[Problem], Any],
+        tap: RunTap,
+    ):
+        self._instrument, self._settings = instrument, settings
+        self._scalarizer, self._options = scalarizer, options
+        self._factory, self._tap = factory, tap
+        self._worker: AgentWorker | None = None
+        self._decisions = decision_record(unit)
+        self._outcomes = outcome_record(unit)
+        self._progress = progress_record(unit)
+        self._target = target_record()
+        self._unit = unit
+        self._best = math.nan
+        self._done = self._decision = self._refusals = 0
+        self._started = self._last_cost = 0.0
+        self.reason = ""
+
+    def check_budget(self) -> None:
+        """Raise when more points are asked for than the geometry offers candidates.
+
+        Raises
+        ------
+        RefusedError
+            Before anything moves; also when ROI and exclusion zones leave no candidate.
+        """
+        survey, spec = self._settings.survey, self._settings.candidates
+        step = survey.size_nm / survey.pixels
+        axis = (np.arange(survey.pixels) - (survey.pixels - 1) / 2) * step
+        x, y = np.meshgrid(axis + survey.center_x_nm, axis + survey.center_y_nm)
+        blank = np.zeros((0, survey.pixels, survey.pixels))
+        geometry = spec.model_copy(update={"channels": ()})
+        candidates = len(build_problem(blank, [], x, y, geometry, objective=self._settings.objective))
+        if self._settings.points > candidates:
+            raise LimitError(
+                "points", self._settings.points, f"the {candidates} candidates of this survey",
+                remedy="ask for fewer points, or for a finer or larger survey",
+            )  # fmt: skip
+
+    def close(self) -> Plan:
+        """End the agent's thread."""
+        if self._worker is not None:
+            self._worker.close()
+        yield from bps.null()
+
+    def run(self) -> Plan:
+        """Survey, then iterate until the budget is spent."""
+        self._started = yield from bps.rd(self._instrument.clock)
+        survey = yield from self._survey()
+        problem = self._problem(survey)
+        self._gate = Gate(problem, self._instrument.spec.envelope)
+        self._problem_digest = problem.digest
+        self._tracker = Tracker(self._instrument, survey, self._settings.register_every)
+        self._posteriors = posterior_record(self._unit, len(problem))
+        worker = self._worker = AgentWorker(lambda: self._factory(problem))
+        pending = worker.submit("suggest", 1)
+        while True:
+            yield from bps.checkpoint()
+            suggestion, explanation, parked = yield from self._decide(worker, pending)
+            verdict = yield from self._record_decision(problem, suggestion, explanation, parked)
+            if self._settings.lookahead and self._more(verdict):
+                pending = worker.submit("suggest", 1)
+            if isinstance(verdict, Admitted):
+                yield from self._measure(worker, problem, verdict, suggestion)
+            else:
+                yield from self._refuse(worker, verdict, suggestion)
+            self._decision += 1
+            if (yield from self._finished()):
+                break
+            if not self._settings.lookahead:
+                pending = worker.submit("suggest", 1)
+        yield from self._record_posterior(worker)
+
+    def _survey(self) -> Plan:
+        """Take the overview frame and return it as read from the announced file."""
+        frame = self._settings.survey
+        yield from prepare(self._instrument)
+        yield from take_frame(
+            self._instrument,
+            center_nm=(frame.center_x_nm, frame.center_y_nm),
+            size_nm=frame.size_nm,
+            pixels=frame.pixels,
+            angle_deg=frame.angle_deg,
+        )
+        yield from bps.create(name="survey")
+        for device in (self._instrument.scan, self._instrument.clock, self._instrument.state):
+            yield from bps.read(device)
+        yield from bps.save()
+        return self._read_image("survey")
+
+    def _read_image(self, stream: str) -> SurveyImage:
+        return survey_image(Run.from_documents(self._tap.documents), stream)
+
+    def _problem(self, survey: SurveyImage) -> Problem:
+        return build_problem(
+            survey.images,
+            survey.channels,
+            survey.x,
+            survey.y,
+            self._settings.candidates,
+            objective=self._settings.objective,
+            admissible=admissible_pixels(survey.x, survey.y, self._instrument.spec.envelope),
+        )
+
+    def _decide(self, worker: AgentWorker, pending: Future) -> Plan:
+        """Wait for the suggestion; a real instrument that waits too long is parked meanwhile."""
+        parked = False
+        if not self._instrument.description["virtual_clock"]:
+            done = yield from await_future(pending, timeout=self._instrument.spec.idle_after_s)
+            if not done:
+                parked = True
+                yield from park(self._instrument)
+        yield from await_future(pending)
+        (suggestion,) = pending.result()
+        explained = worker.submit("explain", suggestion)
+        yield from await_future(explained)
+        return dict(suggestion), explained.result(), parked
+
+    def _record_decision(
+        self, problem: Problem, suggestion: dict[str, Any], explanation: dict[str, Any], parked: bool
+    ) -> Plan:
+        """Record the decision before anything moves and return the gate's verdict."""
+        x, y = (float(suggestion[dof]) for dof in problem.dofs)
+        now = yield from bps.rd(self._instrument.clock)
+        row = problem.pixel[explanation["candidate"], 0]
+        verdict = self._gate.judge(suggestion, self._tracker.offset(row, now))
+        if isinstance(verdict, Admitted):
+            x, y = verdict.x, verdict.y
+        patch = self._settings.candidates.patch_pixels * problem.spacing_nm / self._settings.candidates.stride
+        stale = self._gate.clearance(x, y) < (patch + problem.separation_nm) / 2
+        keys = ("candidate", "source", "mean", "std", "acquisition", "rank", "n_seen", "n_failed", "fit")
+        yield from emit(
+            self._decisions, "optimization",
+            decision=self._decision, x=x, y=y, stale=stale, parked=parked,
+            problem_digest=self._problem_digest,
+            model_digest=explanation["model_digest"], rng_digest=explanation["rng_digest"],
+            suggest_s=explanation["suggest_seconds"], fit_s=explanation["fit_seconds"],
+            **{key: explanation[key] for key in keys},
+        )  # fmt: skip
+        return verdict
+
+    def _more(self, verdict: Admitted | Refused) -> bool:
+        return self._done + isinstance(verdict, Admitted) < self._settings.points
+
+    def _measure(
+        self, worker: AgentWorker, problem: Problem, point: Admitted, suggestion: dict[str, Any]
+    ) -> Plan:
+        """Track, measure, scalarise the recorded event, let the agent learn."""
+        began = yield from bps.rd(self._instrument.clock)
+        if self._tracker.due(self._done):
+            yield from self._tracker.register(self._decision, lambda: self._read_image("reference"))
+        self._gate.take(point.candidate)
+        now = yield from bps.rd(self._instrument.clock)
+        yield from measure_at(
+            self._instrument, self._target,
+            decision=self._decision, x_nm=point.x, y_nm=point.y,
+            offset_nm=self._tracker.offset(problem.pixel[point.candidate, 0], now),
+        )  # fmt: skip
+        descriptor, event = self._tap.event("primary")
+        measurement = measurement_from(descriptor, event, self._instrument.keys["spectrum"])
+        scalar = self._scalarizer(measurement, self._options)
+        ended = event["data"][self._instrument.keys["clock"]]
+        self._last_cost = ended - began
+        good = scalar.flag == "ok"
+        if good:
+            self._best = float(np.fmax(self._best, scalar.value))
+            outcome = {problem.objective: scalar.value, f"{problem.objective}_sigma": scalar.sigma}
+            learned = worker.submit("ingest", [{**suggestion, **outcome}])
+        else:
+            learned = worker.submit("register_failures", [suggestion])
+        yield from self._learn(learned)
+        yield from self._record_outcome("ok" if good else "failed", scalar.flag, scalar, self._last_cost, ended)
+        self._done += 1
+        self._refusals = 0
+        if self._done % POSTERIOR_EVERY == 0 and self._done < self._settings.points:
+            yield from self._record_posterior(worker)
+
+    def _refuse(self, worker: AgentWorker, verdict: Refused, suggestion: dict[str, Any]) -> Plan:
+        self._refusals += 1
+        yield from self._learn(worker.submit("register_failures", [suggestion]))
+        nothing = Scalar(math.nan, math.nan, 0.0, "refused", self._unit)
+        now = yield from bps.rd(self._instrument.clock)
+        yield from self._record_outcome("refused", verdict.reason, nothing, 0.0, now)
+        if self._refusals >= MAX_REFUSALS:
+            raise RefusedError(f"{MAX_REFUSALS} decisions in a row were refused, the last one because {verdict.reason}")
+
+    def _learn(self, future: Future) -> Plan:
+        yield from await_future(future)
+        future.result()
+
+    def _record_outcome(self, status: str, reason: str, scalar: Scalar, cost: float, clock: float) -> Plan:
+        value = scalar.value if status == "ok" else math.nan
+        yield from emit(
+            self._outcomes, "outcome",
+            decision=self._decision, status=status, reason=reason, objective=value, sigma=scalar.sigma,
+            quality=scalar.quality, flag=scalar.flag, measure_s=cost, clock=clock, best=self._best,
+        )  # fmt: skip
+
+    def _finished(self) -> Plan:
+        """Record the progress and return whether the budget is spent."""
+        spent = (yield from bps.rd(self._instrument.clock)) - self._started
+        total, limit = self._settings.points, self._settings.seconds
+        eta = (total - self._done) * self._last_cost
+        if limit is not None:
+            eta = min(eta, limit - spent)
+        yield from emit(
+            self._progress, "progress",
+            done=self._done, total=total, best=self._best, instrument_s=spent, eta_s=max(eta, 0.0),
+        )  # fmt: skip
+        if self._done >= total:
+            self.reason = f"all {total} points measured"
+        elif limit is not None and spent + self._last_cost > limit:
+            self.reason = f"{spent:.0f} of {limit:.0f} s of instrument time spent; the next point would exceed it"
+        return bool(self.reason)
+
+    def _record_posterior(self, worker: AgentWorker) -> Plan:
+        future = worker.submit("posterior")
+        yield from await_future(future)
+        maps = future.result()
+        yield from emit(
+            self._posteriors, "posterior",
+            decision=self._decision, mean=maps["mean"], std=maps["std"], acquisition=maps["acquisition"],
+        )  # fmt: skip

@@ -1,0 +1,57 @@
+"""One measurement at a point: the only place that knows the order of its steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bluesky.plan_stubs as bps
+
+from .records import Record
+from .stubs import Plan, prepare
+
+
+def measure_at(
+    instrument: Any,
+    target: Record,
+    *,
+    decision: int,
+    x_nm: float,
+    y_nm: float,
+    offset_nm: tuple[float, float] = (0.0, 0.0),
+    stream: str = "primary",
+) -> Plan:
+    """Plan stub: go to a point of the sample, measure there, record it.
+
+    Transit (tip tracking, or beam blanked), move, settle (part of the move's completion),
+    measure, read. An act that changes the sample cannot be repeated, so no checkpoint
+    precedes it: an immediate pause there aborts the run, a deferred one waits until it is over.
+
+    Parameters
+    ----------
+    instrument : SPM or STEM
+        Staged.
+    target : Record
+        From :func:`~probeline.plans.records.target_record`.
+    decision : int
+        Number of the decision that asked for it.
+    x_nm, y_nm : float
+        Where, sample frame (nm).
+    offset_nm : tuple of float
+        Correction (nm) to the scanner frame.
+    stream : str
+        Stream of the event.
+    """
+    yield from prepare(instrument)
+    yield from bps.abs_set(instrument.probe, (x_nm + offset_nm[0], y_nm + offset_nm[1]), wait=True)
+    if instrument.spectrometer.destructive:
+        yield from bps.clear_checkpoint()
+    yield from bps.trigger(instrument.spectrometer, wait=True)
+    target.put(decision=decision, x=x_nm, y=y_nm, offset_x=offset_nm[0], offset_y=offset_nm[1])
+    yield from bps.create(name=stream)
+    yield from bps.read(target)  # pyright: ignore[reportArgumentType]  # structurally a Readable
+    for device in (instrument.spectrometer, instrument.probe, instrument.clock, instrument.state):
+        yield from bps.read(device)
+    if instrument.spec.kind == "spm":
+        yield from bps.read(instrument.z)
+    yield from bps.save()
+    yield from bps.checkpoint()

@@ -1,0 +1,78 @@
+"""A RunEngine, an instrument and a catalogue, opened together and closed together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bluesky import RunEngine
+
+from ..catalog import Catalog
+from ..catalog import open as open_catalog
+from ..core.errors import ProbelineError
+from ..devices.factory import open_instrument
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a prompt, a command or a benchmark works with.
+
+    Attributes
+    ----------
+    RE : RunEngine
+        Every document goes to the journal before anything else sees it.
+    instrument : SPM or STEM
+        Connected.
+    catalog : Catalog
+        Where the runs go.
+    """
+
+    RE: RunEngine
+    instrument: Any
+    catalog: Catalog
+
+
+@contextlib.contextmanager
+def open_session(
+    instrument: str | Path, catalog: str | Path, options: dict[str, Any] | None = None
+) -> Iterator[Session]:
+    """Open instrument and catalogue around a new RunEngine; make safe and close at the end.
+
+    Parameters
+    ----------
+    instrument : str or Path
+        Registered name (``"sim-pfm"``, ``"replay:beacon-dkl"``) or an instrument file.
+    catalog : str or Path
+        Folder or Tiled URI.
+    options : dict, optional
+        Options of the back-end.
+
+    Raises
+    ------
+    ProbelineError
+        When one of them cannot be opened; nothing stays open.
+    """
+    with contextlib.ExitStack() as stack:
+        store = open_catalog(catalog)
+        stack.callback(store.close)
+        device = open_instrument(instrument, data_root=store.data_root, options=options)
+        stack.callback(device.close)
+        engine = RunEngine({}, context_managers=[])
+        engine.subscribe(store.writer())
+        stack.callback(shut_down, engine)
+        yield Session(engine, device, store)
+
+
+def shut_down(engine: RunEngine) -> None:
+    """End the thread of ``engine``; a paused plan is aborted first, so that its run is closed."""
+    if engine.state == "paused":
+        engine.abort(reason="session closed")
+    loop = engine.loop
+    loop.call_soon_threadsafe(loop.stop)
+    engine._th.join(timeout=10)  # bluesky has no public way to end its thread
+    if engine._th.is_alive():
+        raise ProbelineError("the RunEngine's thread did not end within 10 s; the process has to be ended")
+    loop.close()

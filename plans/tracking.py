@@ -1,0 +1,130 @@
+"""Keeping the survey's coordinates true while the sample drifts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import bluesky.plan_stubs as bps
+import numpy as np
+from numpy.typing import NDArray
+
+from ..analysis.channels import derive_channels
+from ..analysis.drift import DriftPath, Sighting
+from ..analysis.landmark import best_landmark
+from ..analysis.registration import locate
+from .records import drift_record, emit
+from .stubs import Plan, prepare, take_frame
+
+# Below this correlation a registration is not believed (0 to 1).
+MIN_CONFIDENCE = 0.5
+_LANDMARK_SHARE = 4  # the reference scan has this fraction of the survey's edge
+_SEARCH_PX = 8
+
+
+@dataclass(frozen=True)
+class SurveyImage:
+    """The survey as read from the announced file.
+
+    Attributes
+    ----------
+    images : ndarray, shape (channel, row, column)
+        Raw, display units.
+    channels : list of str
+        Names along the first axis.
+    x, y : ndarray, shape (row, column)
+        Sample coordinates (nm) of the pixel centres.
+    line_clock : ndarray, shape (row,)
+        Instrument time (s) at the end of each line.
+    """
+
+    images: NDArray[np.float64]
+    channels: list[str]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    line_clock: NDArray[np.float64]
+
+    @property
+    def step_nm(self) -> float:
+        """Distance (nm) of pixel centres."""
+        return float(np.hypot(self.x[0, 1] - self.x[0, 0], self.y[0, 1] - self.y[0, 0]))
+
+
+class Tracker:
+    """Registers small scans of one landmark against the survey.
+
+    Parameters
+    ----------
+    instrument : SPM or STEM
+        Staged.
+    survey : SurveyImage
+        What to register to.
+    every : int
+        Measurements between two registrations; 0 for none.
+    """
+
+    def __init__(self, instrument: Any, survey: SurveyImage, every: int):
+        self._instrument, self._survey, self._every = instrument, survey, every
+        self._path = DriftPath(start=float(survey.line_clock[0]))
+        self._record = drift_record()
+        if every:
+            images, _ = derive_channels(survey.images, survey.channels)
+            self._size = max(16, images.shape[1] // _LANDMARK_SHARE)
+            self._landmark = best_landmark(images, self._size + 2 * _SEARCH_PX)
+
+    def offset(self, row: int, now: float) -> tuple[float, float]:
+        """Return by how much (nm) what the survey saw in ``row`` has moved by ``now`` (s)."""
+        return self._path.moved(float(self._survey.line_clock[row]), now)
+
+    def due(self, done: int) -> bool:
+        """Return whether to register before the next measurement, ``done`` having been made."""
+        return bool(self._every) and done % self._every == 0
+
+    def register(self, decision: int, read_reference: Any) -> Plan:
+        """Plan stub: scan the landmark, find it in the survey, believe it if it is clear.
+
+        Parameters
+        ----------
+        decision : int
+            Number of the decision that waits for it.
+        read_reference : callable
+            Returns the :class:`SurveyImage` of the last event of stream ``reference``.
+        """
+        row, column = self._landmark
+        then = float(self._survey.line_clock[row])
+        now = yield from bps.rd(self._instrument.clock)
+        guess = self._path.moved(then, now)
+        center = (self._survey.x[row, column] + guess[0], self._survey.y[row, column] + guess[1])
+        yield from prepare(self._instrument)
+        yield from take_frame(
+            self._instrument, center_nm=center, size_nm=self._size * self._survey.step_nm, pixels=self._size
+        )
+        yield from bps.create(name="reference")
+        yield from bps.read(self._instrument.scan)
+        yield from bps.read(self._instrument.clock)
+        yield from bps.save()
+        reference = read_reference()
+        shift, confidence = self._find(reference)
+        applied = confidence >= MIN_CONFIDENCE
+        moved = (guess[0] + shift[0], guess[1] + shift[1])
+        seen = float(reference.line_clock[self._size // 2])
+        if applied:
+            self._path = self._path.seen(Sighting(then, seen, moved))
+        offset = self._path.moved(then, seen)
+        yield from emit(
+            self._record, "drift",
+            decision=decision, clock=seen, shift_x=moved[0], shift_y=moved[1],
+            offset_x=offset[0], offset_y=offset[1], confidence=confidence, applied=applied,
+        )  # fmt: skip
+
+    def _find(self, reference: SurveyImage) -> tuple[tuple[float, float], float]:
+        """Return the shift (nm) of the reference scan against where it was expected, and its confidence."""
+        row, column = self._landmark
+        surveys, _ = derive_channels(self._survey.images, self._survey.channels)
+        smalls, _ = derive_channels(reference.images, reference.channels)
+        shifts = [
+            locate(big, small, self._survey.step_nm, row, column, _SEARCH_PX)
+            for big, small in zip(surveys, smalls, strict=True)
+        ]
+        best = max(shifts, key=lambda shift: shift.confidence)
+        return (best.dx_nm, best.dy_nm), best.confidence
