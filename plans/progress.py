@@ -47,8 +47,10 @@ class ProgressBar:
             self._units[doc["uid"]] = doc["data_keys"]["best"]["units"]
         elif name == "event" and doc["descriptor"] in self._units and self._task is not None:
             self._show(self._task, doc["data"], self._units[doc["descriptor"]])
-        elif name == "stop":
-            self._bar.stop()
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        self._bar.stop()
 
     def _show(self, task: TaskID, data: dict[str, Any], unit: str) -> None:
         best = "none yet" if math.isnan(data["best"]) else f"{data['best']:.4g} {unit}".rstrip()

@@ -12,7 +12,6 @@ from bluesky import RunEngine
 
 from ..catalog import Catalog
 from ..catalog import open as open_catalog
-from ..core.errors import ProbelineError
 from ..devices.factory import open_instrument
 
 
@@ -60,19 +59,13 @@ def open_session(
         stack.callback(store.close)
         device = open_instrument(instrument, data_root=store.data_root, options=options)
         stack.callback(device.close)
-        engine = RunEngine({}, context_managers=[])
+        engine = RunEngine({})
         engine.subscribe(store.writer())
-        stack.callback(shut_down, engine)
+        stack.callback(_abort_paused, engine)
         yield Session(engine, device, store)
 
 
-def shut_down(engine: RunEngine) -> None:
-    """End the thread of ``engine``; a paused plan is aborted first, so that its run is closed."""
+def _abort_paused(engine: RunEngine) -> None:
+    """Close the run of a paused plan: a session must not end with a run left open."""
     if engine.state == "paused":
         engine.abort(reason="session closed")
-    loop = engine.loop
-    loop.call_soon_threadsafe(loop.stop)
-    engine._th.join(timeout=10)  # bluesky has no public way to end its thread
-    if engine._th.is_alive():
-        raise ProbelineError("the RunEngine's thread did not end within 10 s; the process has to be ended")
-    loop.close()

@@ -1,0 +1,200 @@
+"""The command line: ``probeline demo | explore | runs | show | replay | report | instruments | describe``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from .core.errors import ProbelineError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+console = Console(stderr=True)
+
+# Exit codes: 0 done, 1 it went wrong, 2 the request was refused (typer's own too), 3 it ran and something differs.
+FAILED, REFUSED, DIFFERENT, INTERRUPTED = 1, 2, 3, 130
+
+CatalogOption = Annotated[Path, typer.Option("--catalog", help="Folder of the catalogue.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout.")]
+InstrumentOption = Annotated[str, typer.Option("--instrument", help="sim-pfm, replay:DATA or an instrument file.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the agent, and of the world of a twin.")]
+UidArgument = Annotated[str, typer.Argument(help="Uid of the run, or its first letters; -1 is the newest.")]
+
+DEFAULT_CATALOG = Path("probeline-catalog")
+
+
+def _answer(as_json: bool, values: dict[str, Any], title: str) -> None:
+    """Print ``values`` as one JSON line or as a table for people."""
+    if as_json:
+        print(json.dumps(values, default=str))
+        return
+    table = Table(title=title, show_header=False)
+    for key, value in values.items():
+        table.add_row(key, f"{value:.6g}" if isinstance(value, float) else str(value))
+    Console().print(table)
+
+
+@contextlib.contextmanager
+def _existing(catalog: Path) -> Iterator[Any]:
+    from .catalog import open as open_catalog
+
+    store = open_catalog(catalog, create=False)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@app.command()
+def explore(
+    instrument: InstrumentOption = "sim-pfm",
+    goal: Annotated[str, typer.Option(help="optimum, map, all_above or diverse.")] = "optimum",
+    agent: Annotated[str, typer.Option(help="Registered agent, or auto.")] = "auto",
+    objective: Annotated[str | None, typer.Option(help="Scalarizer; the instrument's own by default.")] = None,
+    points: Annotated[int, typer.Option(help="Measurements to make.")] = 50,
+    seed: SeedOption = 0,
+    seconds: Annotated[float | None, typer.Option(help="Instrument time (s) to spend at most.")] = None,
+    catalog: CatalogOption = DEFAULT_CATALOG,
+    as_json: JsonOption = False,
+) -> None:
+    """Survey, then let an agent choose where to measure; writes a report."""
+    from .plans.runs import run_explore
+
+    arguments = {"goal": goal, "agent": agent, "objective": objective, "points": points, "seconds": seconds}
+    summary = run_explore(instrument, catalog, seed=seed, console=console, arguments=arguments)
+    _answer(as_json, summary, "exploration")
+
+
+@app.command()
+def demo(
+    catalog: CatalogOption = Path("demo-catalog"),
+    points: Annotated[int, typer.Option(min=1, help="Measurements per run.")] = 40,
+    pairs: Annotated[int, typer.Option(min=2, help="Paired seeds.")] = 5,
+    as_json: JsonOption = False,
+) -> None:
+    """The default agent against random on the PFM twin: same budget, paired seeds."""
+    from .plans.demo import run_demo
+
+    _answer(as_json, run_demo(catalog, points=points, pairs=pairs, console=console), "demo")
+
+
+@app.command()
+def runs(catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> None:
+    """List the runs of a catalogue, newest first."""
+    with _existing(catalog) as store:
+        rows = [info.as_dict() for info in store.runs()]
+    if as_json:
+        print(json.dumps({"runs": rows}, default=str))
+        return
+    columns = ("uid", "time", "instrument", "goal", "agent", "objective", "n_points", "exit_status", "state")
+    table = Table(*columns, title=f"{len(rows)} runs in {catalog}")
+    for row in rows:
+        table.add_row(*(str(row[column])[:19] for column in columns))
+    Console().print(table)
+
+
+@app.command()
+def show(uid: UidArgument, catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> None:
+    """Say what one run did."""
+    from .plans.runs import summarize
+
+    with _existing(catalog) as store:
+        _answer(as_json, summarize(store[uid], catalog), f"run {uid}")
+
+
+@app.command()
+def replay(uid: UidArgument, catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> None:
+    """Repeat every decision of a run from its record alone; exit code 3 when one differs."""
+    from .catalog import replay as replay_run
+
+    with _existing(catalog) as store:
+        outcome = replay_run(store[uid])
+    values = {
+        "decisions": outcome.decisions,
+        "identical": outcome.identical,
+        "first_difference": outcome.first_difference,
+    }
+    _answer(as_json, values, f"replay of {uid}")
+    if outcome.identical < outcome.decisions:
+        raise typer.Exit(DIFFERENT)
+
+
+@app.command()
+def report(
+    uid: UidArgument,
+    catalog: CatalogOption = DEFAULT_CATALOG,
+    output: Annotated[Path | None, typer.Option(help="HTML file; by default in the catalogue's reports/.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the report of a run: one self-contained HTML file."""
+    from .catalog.report import report as write_report
+
+    with _existing(catalog) as store:
+        run = store[uid]
+        path = write_report(run, output or store.report_path(run.uid))
+    _answer(as_json, {"uid": run.uid, "report": str(path)}, "report")
+
+
+@app.command()
+def instruments(as_json: JsonOption = False) -> None:
+    """List the instruments that can be opened by name."""
+    from .core.registry import BACKENDS
+
+    names = [
+        f"{name}:{argument}" if argument else name for name in BACKENDS.names() for argument in BACKENDS.load(name).arguments()
+    ]
+    if as_json:
+        print(json.dumps({"instruments": names}))
+    else:
+        Console().print("\n".join(names), highlight=False)
+
+
+@app.command()
+def describe(instrument: InstrumentOption = "sim-pfm", as_json: JsonOption = False) -> None:
+    """Say what an instrument is, what it can do and what it may do."""
+    import tempfile
+
+    from .devices.factory import open_instrument
+
+    with tempfile.TemporaryDirectory() as folder:
+        device = open_instrument(instrument, data_root=Path(folder))
+        try:
+            values = {"spec": device.spec.model_dump(mode="json"), "driver": device.description}
+        finally:
+            device.close()
+    if as_json:
+        print(json.dumps(values))
+    else:
+        Console().print_json(data=values)
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends in one line on stderr, never in a traceback."""
+    try:
+        app(standalone_mode=True)
+    except ProbelineError as error:
+        _complain(str(error))
+        from .core.errors import RefusedError
+
+        sys.exit(REFUSED if isinstance(error, RefusedError) else FAILED)
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        _complain(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
+        sys.exit(FAILED)
+
+
+def _complain(message: str) -> None:
+    console.print(f"error: {message}", style="red", highlight=False, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""Run an exploration from outside a prompt, and say in one object what came of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bluesky.utils import RunEngineInterrupted
+from rich.console import Console
+
+from ..catalog import Run, decisions
+from ..catalog.report import report
+from ..core.errors import ProbelineError
+from .explore import explore
+from .progress import ProgressBar
+from .session import Session, open_session
+
+
+class Interrupted(ProbelineError):
+    """The user ended the run; it is closed, readable and the instrument is safe."""
+
+
+def run_explore(
+    instrument: str, catalog: str | Path, *, seed: int, console: Console, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Open a session, explore, write the report and return the summary.
+
+    Parameters
+    ----------
+    instrument : str
+        Registered name or instrument file.
+    catalog : str or Path
+        Folder of the catalogue.
+    seed : int
+        Of the agent, and of the world of a physics twin.
+    console : Console
+        Where progress is shown.
+    arguments : mapping
+        Further arguments of :func:`~probeline.plans.explore.explore`.
+
+    Raises
+    ------
+    ProbelineError
+        When something is refused or fails; what was measured before is in the catalogue.
+    """
+    options = {"seed": seed} if instrument.startswith("sim-") else None
+    with open_session(instrument, catalog, options) as session:
+        run = explore_once(session, seed=seed, console=console, arguments=arguments)
+        path = report(run, session.catalog.report_path(run.uid))
+        session.catalog.flush()
+    return {**summarize(run, catalog), "report": str(path)}
+
+
+def explore_once(session: Session, *, seed: int, console: Console, arguments: Mapping[str, Any]) -> Run:
+    """Run one exploration in ``session`` with a progress bar and return it.
+
+    Raises
+    ------
+    Interrupted
+        After Ctrl-C, when the run has been closed.
+    """
+    options = {"seed": seed, **(arguments.get("agent_options") or {})}
+    plan = explore(session.instrument, **{**arguments, "agent_options": options})
+    bar = ProgressBar(console, f"{session.instrument.name} {arguments.get('agent', 'auto')}")
+    token = session.RE.subscribe(bar)
+    try:
+        (uid,) = session.RE(plan)
+    except RunEngineInterrupted as pause:
+        uids = session.RE.abort(reason="interrupted by the user") or ("none",)
+        raise Interrupted(f"interrupted: run {uids[0]} is closed, what was measured is kept") from pause
+    finally:
+        session.RE.unsubscribe(token)
+        bar.close()
+    return session.catalog[uid]
+
+
+def summarize(run: Run, catalog: str | Path) -> dict[str, Any]:
+    """Return what one exploration did; JSON.
+
+    Parameters
+    ----------
+    run : Run
+        Any exploration, complete or not.
+    catalog : str or Path
+        Where it is, for the reader.
+    """
+    about = run.start["probeline"]
+    table = decisions(run)
+    good = table[table["status"] == "ok"]
+    best = good.loc[good["objective"].idxmax()] if len(good) else None
+    progress = run.stream("progress") if "progress" in run.streams() else None
+    return {
+        "uid": run.uid,
+        "instrument": about["instrument"]["backend"],
+        "goal": about["goal"],
+        "agent": about["agent"]["kind"],
+        "objective": about["objective"]["name"],
+        "unit": about["objective"]["unit"],
+        "n_points": int((table["status"].isin(["ok", "failed"])).sum()),
+        "n_failed": int((table["status"] == "failed").sum()),
+        "best_value": None if best is None else float(best["objective"]),
+        "best_x_nm": None if best is None else float(best["x"]),
+        "best_y_nm": None if best is None else float(best["y"]),
+        "instrument_seconds": math.nan if progress is None else float(progress["instrument_s"].values[-1]),
+        "exit_status": (run.stop or {}).get("exit_status", "open"),
+        "reason": (run.stop or {}).get("reason", ""),
+        "catalog": str(catalog),
+    }
