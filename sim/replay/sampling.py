@@ -1,0 +1,98 @@
+"""From a requested raster to the measured pixels under it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...core.errors import CommandRejected
+from ...devices.drivers import ScanSettings
+
+_NUMBERS = ("center_x", "center_y", "width", "height", "angle")
+
+
+def check_scan(settings: Mapping[str, Any]) -> None:
+    """Raise unless ``settings`` describe a raster.
+
+    Raises
+    ------
+    CommandRejected
+        Naming the setting, its value and what it must be.
+    """
+    for key in _NUMBERS:
+        if not math.isfinite(settings[key]):
+            raise CommandRejected(f"scan setting {key} = {settings[key]} is not finite; give a finite value (SI)")
+    for key in ("width", "height", "pixels", "lines"):
+        if not settings[key] > 0:
+            raise CommandRejected(f"scan setting {key} = {settings[key]} must be positive")
+    if settings["slow"] not in ("up", "down"):
+        raise CommandRejected(f"scan setting slow = {settings['slow']!r} is neither 'up' nor 'down'")
+    seconds = settings.get("line_time", 1.0)
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise CommandRejected(f"scan setting line_time = {seconds} s must be finite and positive")
+
+
+def raster(settings: ScanSettings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return x and y (m) of all pixel centres, each of shape (line, pixel), in scan order."""
+    pixels, lines = settings["pixels"], settings["lines"]
+    u = ((np.arange(pixels) + 0.5) / pixels - 0.5) * settings["width"]
+    v = ((np.arange(lines) + 0.5) / lines - 0.5) * settings["height"]
+    if settings["slow"] == "down":
+        v = -v
+    u, v = np.meshgrid(u, v)
+    cos, sin = math.cos(settings["angle"]), math.sin(settings["angle"])
+    return settings["center_x"] + u * cos - v * sin, settings["center_y"] + u * sin + v * cos
+
+
+def bilinear(
+    images: NDArray[np.float64], row: NDArray[np.float64], column: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return ``images`` between pixel centres; NaN where one of the neighbours needed is missing.
+
+    Nothing is extrapolated: beyond the outermost centres there is nothing to interpolate
+    with. On a pixel centre the value is that of the pixel, bit for bit.
+
+    Parameters
+    ----------
+    images : ndarray, shape (channel, row, column)
+        What was measured.
+    row, column : ndarray, any shape S
+        Fractional indices.
+
+    Returns
+    -------
+    ndarray, shape (channel, \\*S)
+    """
+    rows, columns = images.shape[1:]
+    inside = (row >= 0) & (row <= rows - 1) & (column >= 0) & (column <= columns - 1)
+    r, c = np.where(inside, row, 0.0), np.where(inside, column, 0.0)
+    r0, c0 = np.floor(r).astype(int), np.floor(c).astype(int)
+    fr, fc = r - r0, c - c0
+    result = np.zeros((len(images), *row.shape))
+    for dr, wr in ((0, 1 - fr), (1, fr)):
+        for dc, wc in ((0, 1 - fc), (1, fc)):
+            weight = wr * wc
+            # A neighbour of weight zero may be missing, or lie outside: it is not used.
+            used = weight > 0
+            neighbour = images[:, np.where(used, r0 + dr, 0), np.where(used, c0 + dc, 0)]
+            result += np.where(used, weight * neighbour, 0.0)
+    return np.where(inside, result, np.nan)
+
+
+def nearest_valid(
+    valid: NDArray[np.bool_], row: float, column: float, limit: float
+) -> tuple[int, int, float] | None:
+    """Return row, column and distance (pixels) of the nearest valid pixel within ``limit``, or None."""
+    reach = math.ceil(limit)
+    found = None
+    for r in range(round(row) - reach, round(row) + reach + 1):
+        for c in range(round(column) - reach, round(column) + reach + 1):
+            if 0 <= r < valid.shape[0] and 0 <= c < valid.shape[1] and valid[r, c]:
+                distance = math.hypot(r - row, c - column)
+                if distance <= limit and (found is None or distance < found[2]):
+                    found = (r, c, distance)
+    return found
