@@ -15,6 +15,9 @@ from .world import World
 
 Block = tuple[int, NDArray[np.float64], float]
 
+_PIECE = 0.1  # s of wall time after which a paced wait looks whether it was ended
+_TYPES = {"number": (int, float), "integer": (int,), "boolean": (bool,), "string": (str,)}
+
 
 class TwinAcquisition:
     """An acquisition whose blocks are computed when they are asked for.
@@ -37,13 +40,24 @@ class TwinAcquisition:
         self._clocks = np.full(shape[1] if len(shape) > 1 else 1, np.nan)
         self._finish = finish
         self._aborted = threading.Event()
+        self._lock = threading.Lock()
         self._done = False
 
     def __iter__(self) -> Iterator[Block]:
         while not self._aborted.is_set():
-            item = next(self._blocks, None)
+            item = self._next()
             if item is None:
                 break
+            yield item
+        self._done = True
+
+    def _next(self) -> Block | None:
+        """Compute one block; the lock lets one thread follow while another waits for the result."""
+        with self._lock:
+            item = next(self._blocks, None)
+            if item is None:
+                self._done = True
+                return None
             first, block, clock = item
             if self._data.ndim > 1:
                 self._data[:, first : first + block.shape[1]] = block
@@ -51,8 +65,7 @@ class TwinAcquisition:
             else:
                 self._data[:] = block
                 self._clocks[:] = clock
-            yield item
-        self._done = True
+            return item
 
     def abort(self) -> None:
         """End it now; what is missing stays NaN."""
@@ -89,6 +102,7 @@ class TwinDriver:
         self._signals = dict(signals)
         self._values = dict(values)
         self._acquisition: TwinAcquisition | None = None
+        self._held = threading.Event()
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Any]:
         """Return the value of each key."""
@@ -107,6 +121,8 @@ class TwinDriver:
         info = self._signals.get(key)
         if info is None or not info["writable"]:
             raise CommandRejected(f"signal {key!r} {'is read-only' if info else 'does not exist'}")
+        if not isinstance(value, _TYPES[info["dtype"]]) or (isinstance(value, bool) and info["dtype"] != "boolean"):
+            raise CommandRejected(f"{key} = {value!r} is not a {info['dtype']}")
         if info["dtype"] in ("number", "integer"):
             low, high = info.get("limits", (-math.inf, math.inf))
             if not (math.isfinite(value) and low <= value <= high):
@@ -123,21 +139,37 @@ class TwinDriver:
         return self._world.time
 
     def wait(self, seconds: float) -> None:
-        """Let virtual time pass."""
-        self._world.advance(seconds)
+        """Let virtual time pass; ``hold`` from another thread ends a paced wait early.
+
+        Raises
+        ------
+        LimitError
+            For a negative or non-finite time.
+        """
+        if not (math.isfinite(seconds) and seconds >= 0):
+            raise LimitError("waiting time", float(seconds), "0 s or more", "s")
+        self._held.clear()
+        end = self._world.time + seconds
+        piece = math.inf if self._world.pace is None else _PIECE * self._world.pace
+        while self._world.time < end and not self._held.is_set():
+            self._world.advance_to(min(end, self._world.time + piece))
 
     def state(self) -> dict[str, Any]:
         """Return the state that reopens the twin exactly as it is; JSON."""
         return {**self._world.state(), "values": dict(self._values)}
 
-    def _begin(self, acquisition: TwinAcquisition) -> TwinAcquisition:
+    def _require_idle(self) -> None:
         if self._acquisition is not None and self._acquisition.running:
-            raise Busy("an acquisition is running; abort it or wait for its end before starting another")
+            raise Busy("an acquisition is running; abort it or wait for its end before the next command")
+
+    def _begin(self, acquisition: TwinAcquisition) -> TwinAcquisition:
+        self._require_idle()
         self._acquisition = acquisition
         return acquisition
 
     def hold(self) -> None:
-        """End what is running, change nothing else."""
+        """End what is running or waiting, change nothing else."""
+        self._held.set()
         if self._acquisition is not None:
             self._acquisition.abort()
 

@@ -29,16 +29,24 @@ class World:
         self.time = float(state.get("time", 0.0))
         self.exposures = int(state.get("exposures", 0))
         self.acts: list[dict[str, Any]] = [dict(act) for act in state.get("acts", [])]
-        self._pace = pace
-        self._hurry = threading.Event()
+        self.pace = pace
+
+    @property
+    def paced(self) -> bool:
+        """Whether virtual time takes wall time."""
+        return self.pace is not None
 
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` of virtual time pass."""
-        if seconds < 0:
-            raise ValueError(f"time cannot go back by {-seconds} s")
-        if self._pace:
-            self._hurry.wait(seconds / self._pace)
-        self.time += seconds
+        self.advance_to(self.time + seconds)
+
+    def advance_to(self, time: float) -> None:
+        """Let virtual time pass until it is exactly ``time`` (s)."""
+        if not time >= self.time:
+            raise ValueError(f"time cannot go back from {self.time} s to {time} s")
+        if self.pace is not None:
+            threading.Event().wait((time - self.time) / self.pace)
+        self.time = time
 
     def exposure(self) -> int:
         """Return the index of a new exposure; noise is keyed by it."""
