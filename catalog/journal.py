@@ -1,0 +1,217 @@
+"""The journal: one append-only file per run, written before anything else happens.
+
+Format version 1, described in ``docs/reference/journal.md``: one record per line, made of its
+CRC-32 (8 hex digits), a space and JSON. The first record is the header
+``{"format": "probeline-journal", "version": 1}``, every further one ``[name, document]``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import CatalogError, JournalError
+from .codec import decode, encode
+
+FORMAT = "probeline-journal"
+VERSION = 1
+_SYNC_EVERY_S = 1.0
+
+
+class JournalWarning(UserWarning):
+    """The last record of a journal was torn by a crash and is left out."""
+
+
+class JournalWriter:
+    """Appends documents of one run to a new file.
+
+    Every record is handed to the operating system before :meth:`write` returns, so a killed
+    process loses nothing; ``start`` and ``stop`` reach the disk, and so does any record that
+    is written more than a second after the last time, so a power cut costs little more.
+
+    Parameters
+    ----------
+    path : Path
+        File to create; it must not exist.
+    durable : bool
+        Bring every record to the disk at once (slower).
+
+    Raises
+    ------
+    CatalogError
+        When the file cannot be created.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = False):
+        self.path = path
+        self._durable = durable
+        self._synced = 0.0
+        try:
+            self._file = open(path, "xb", buffering=0)  # noqa: SIM115  # open as long as the run
+        except OSError as error:
+            raise _refused(path, error) from error
+        self._append(encode({"format": FORMAT, "version": VERSION}))
+
+    def write(self, name: str, doc: dict[str, Any]) -> None:
+        """Append one document.
+
+        Raises
+        ------
+        CatalogError
+            When the disk is full or gone; what was written before stays readable.
+        """
+        self._append(encode([name, doc]), sync=name in ("start", "stop"))
+
+    def _append(self, content: bytes, *, sync: bool = False) -> None:
+        record = b"%08x %s\n" % (zlib.crc32(content), content)
+        start = written = 0
+        try:
+            start = self._file.tell()
+            while written < len(record):  # an unbuffered write may stop early
+                written += self._file.write(record[written:])
+            now = time.monotonic()
+            if sync or self._durable or now - self._synced > _SYNC_EVERY_S:
+                os.fsync(self._file.fileno())
+                self._synced = now
+        except ValueError as error:  # closed, because an earlier failure could not be repaired
+            raise _refused(self.path, error) from error
+        except OSError as error:
+            self._cut(start)
+            raise _refused(self.path, error) from error
+
+    def _cut(self, size: int) -> None:
+        """Remove half a record, so that what follows later is not damage in the middle."""
+        try:
+            self._file.truncate(size)
+            self._file.seek(size)
+        except OSError:
+            self._file.close()
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        self._file.close()
+
+
+def _refused(path: Path, error: OSError | ValueError) -> CatalogError:
+    return CatalogError(
+        f"the journal {path} cannot be written: {error}; free space on the disk or choose another catalogue, "
+        "then repeat the run: what was acknowledged is in the journal"
+    )
+
+
+def read_journal(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield ``(name, document)`` of every record, in the order in which they were written.
+
+    A torn last record, as a crash leaves it, is left out with one :class:`JournalWarning`.
+
+    Raises
+    ------
+    JournalError
+        When the file is no journal, of a newer version, or damaged before its last record.
+    CatalogError
+        When it cannot be read at all.
+    """
+    tail = JournalTail(path)
+    yield from tail.read()
+    if tail.torn:
+        warnings.warn(
+            f"the last record of {path} is torn ({tail.torn} bytes) and is left out; the run ended in a crash",
+            JournalWarning,
+            stacklevel=2,
+        )
+
+
+class JournalTail:
+    """Reads a journal as far as it goes now; call :meth:`read` again for what came since.
+
+    Attributes
+    ----------
+    torn : int
+        Bytes of an incomplete record at the end, as of the last :meth:`read`.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.torn = 0
+        self._offset = 0
+        self._line = 0
+
+    def read(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield ``(name, document)`` of every complete record that was not yielded before.
+
+        Raises
+        ------
+        JournalError, CatalogError
+            As :func:`read_journal`.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self._offset)
+                yield from self._records(file)
+        except OSError as error:
+            raise CatalogError(f"the journal {self.path} cannot be read: {error}") from error
+
+    def _records(self, file: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+        self.torn = 0
+        line = file.readline()
+        while line:
+            following = file.readline()
+            try:
+                content = _checked(line)
+            except ValueError as error:
+                if following and line.endswith(b"\n"):  # without its end it is just being written
+                    raise JournalError(
+                        f"{self.path}, record {self._line + 1} (byte {self._offset}): {error}; records after it are "
+                        "intact, so this is not a crash: restore the file from a backup"
+                    ) from error
+                self.torn = len(line)
+                return
+            self._offset += len(line)
+            self._line += 1
+            if self._line == 1:
+                _check_header(self.path, content)
+            else:
+                yield content[0], content[1]
+            line = following
+
+
+def last_record(path: Path) -> tuple[str, dict[str, Any]] | None:
+    """Return the last ``(name, document)`` of a journal without reading all of it; None when torn."""
+    size, block = path.stat().st_size, 65536
+    with open(path, "rb") as file:
+        while True:
+            file.seek(max(size - block, 0))
+            lines = file.read().splitlines(keepends=True)
+            if len(lines) > 1 or block >= size:
+                break
+            block *= 8
+    try:
+        content = _checked(lines[-1]) if lines else None
+    except ValueError:
+        return None
+    return (content[0], content[1]) if isinstance(content, list) else None
+
+
+def _checked(line: bytes) -> Any:
+    """Return the content of one line; ``ValueError`` when it is not what was written."""
+    if not line.endswith(b"\n"):
+        raise ValueError("it has no end")
+    checksum, _, content = line[:-1].partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(content):
+        raise ValueError("its checksum is wrong")
+    return decode(content)
+
+
+def _check_header(path: Path, header: Any) -> None:
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise JournalError(f"{path} is no journal of probeline")
+    if header.get("version") != VERSION:
+        raise JournalError(
+            f"{path} has version {header.get('version')} of the journal format, this probeline reads {VERSION}; "
+            "upgrade probeline"
+        )

@@ -1,0 +1,134 @@
+"""What runs there are, from the first and the last record of each journal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from .documents import unpacked
+from .journal import JournalTail, last_record
+
+SUFFIX = ".journal"
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """One line of a list of runs.
+
+    Attributes
+    ----------
+    uid : str
+        Unique identifier of the run.
+    time : float
+        When it began (s, Unix).
+    plan_name : str
+        Which plan it was; empty when unknown, as are the next four.
+    instrument, goal, agent, objective : str
+        Names, from the metadata that :func:`~probeline.plans.explore` writes.
+    exit_status : str
+        ``"success"``, ``"abort"``, ``"fail"``, or ``"open"`` without a stop document.
+    n_points : int
+        Events of the stream ``primary``.
+    state : str
+        ``"stored"``: Tiled has it. ``"pending"``: not yet, only the journal has it.
+        ``"rejected: <reason>"``: Tiled would not take it, only the journal has it.
+    """
+
+    uid: str
+    time: float
+    plan_name: str
+    instrument: str
+    goal: str
+    agent: str
+    objective: str
+    exit_status: str
+    n_points: int
+    state: str
+
+
+def journal_path(folder: Path, start: dict[str, Any]) -> Path:
+    """Return the journal of the run with this start document; names sort by time."""
+    return folder / f"{int(start['time'] * 1000):014d}-{start['uid']}{SUFFIX}"
+
+
+def journal_files(folder: Path) -> list[Path]:
+    """Return all journals, newest first."""
+    return sorted(folder.glob(f"*{SUFFIX}"), reverse=True)
+
+
+def uid_of(path: Path) -> str:
+    """Return the uid of the run whose journal this is."""
+    return path.name.removesuffix(SUFFIX).partition("-")[2]
+
+
+def list_runs(folder: Path) -> Iterator[RunInfo]:
+    """Yield a line per run, newest first; a journal that holds no start yet is left out.
+
+    Raises
+    ------
+    JournalError
+        When a journal is damaged in its first record.
+    """
+    for path in journal_files(folder):
+        for name, start in islice(JournalTail(path).read(), 1):
+            if name == "start":
+                yield _info(path, start)
+
+
+def _info(path: Path, start: dict[str, Any]) -> RunInfo:
+    ours = start.get("probeline") or {}
+    last = last_record(path)
+    stop = last[1] if last and last[0] == "stop" else None
+    count = _primary_events(path) if stop is None else (stop.get("num_events") or {}).get("primary", 0)
+    return RunInfo(
+        uid=start["uid"],
+        time=start["time"],
+        plan_name=start.get("plan_name", ""),
+        instrument=_name(ours.get("instrument"), "name"),
+        goal=ours.get("goal") or "",
+        agent=_name(ours.get("agent"), "kind"),
+        objective=_name(ours.get("objective"), "name"),
+        exit_status="open" if stop is None else stop.get("exit_status", ""),
+        n_points=count,
+        state=read_state(path),
+    )
+
+
+def _name(block: Any, key: str) -> str:
+    return str(block.get(key, "")) if isinstance(block, dict) else ""
+
+
+def _primary_events(path: Path) -> int:
+    descriptors, seen = set(), set()
+    for name, doc in unpacked(JournalTail(path).read()):
+        if name == "descriptor" and doc["name"] == "primary":
+            descriptors.add(doc["uid"])
+        elif name == "event" and doc["descriptor"] in descriptors:
+            seen.add(doc["seq_num"])
+    return len(seen)
+
+
+def _state_file(path: Path) -> Path:
+    return path.with_suffix(".state")
+
+
+def read_state(path: Path) -> str:
+    """Return whether Tiled has the run of this journal; see :class:`RunInfo`."""
+    try:
+        return str(orjson.loads(_state_file(path).read_bytes())["state"])
+    except (OSError, ValueError, KeyError):
+        return "pending"
+
+
+def write_state(path: Path, state: str) -> None:
+    """Write down whether Tiled has the run, in one step, so that no reader sees half of it."""
+    target = _state_file(path)
+    draft = target.with_suffix(".draft")
+    draft.write_bytes(orjson.dumps({"state": state}))
+    os.replace(draft, target)

@@ -1,0 +1,66 @@
+"""Which code, on which computer, by whom: what a run needs to be repeated."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+# Everything that decides where is measured, or how the record looks.
+DECIDING = (
+    "numpy", "torch", "gpytorch", "botorch", "scipy", "scikit-learn", "scikit-image", "bluesky", "ophyd",
+)  # fmt: skip
+
+
+def code_version() -> dict[str, Any]:
+    """Return the provenance of this process for a start document.
+
+    Returns
+    -------
+    dict
+        ``version`` of probeline; ``git`` (``{"hash", "dirty"}`` of the source tree, None outside of
+        one); ``packages``, name to version; ``machine`` (``host``, ``platform``, ``python``);
+        ``operator``, the login name.
+    """
+    return {
+        "version": version("probeline"),
+        "git": _git(Path(__file__).resolve().parent.parent),
+        "packages": {name: found for name in DECIDING if (found := _version(name)) is not None},
+        "machine": {"host": platform.node(), "platform": platform.platform(), "python": platform.python_version()},
+        "operator": _operator(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _git(source: Path) -> dict[str, Any] | None:
+    if not (source / ".git").exists():  # installed, perhaps below somebody else's repository
+        return None
+    try:
+        head = _ask_git(source, "rev-parse", "HEAD")
+        return {"hash": head.strip(), "dirty": bool(_ask_git(source, "status", "--porcelain", "-uno").strip())}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _ask_git(source: Path, *command: str) -> str:
+    done = subprocess.run(
+        ["git", "--no-optional-locks", "-C", str(source), *command],
+        capture_output=True, text=True, check=True, timeout=10,
+    )  # fmt: skip
+    return done.stdout
+
+
+def _operator() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a user database
+        return ""

@@ -1,0 +1,76 @@
+"""Where the RunEngine's documents go first: each to the journal of its run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..core.errors import CatalogError
+from .journal import JournalWriter
+from .listing import journal_path
+
+
+class JournalSink:
+    """A document callback that journals, then says so.
+
+    Safe to call from several threads: monitored signals emit from their own.
+
+    Parameters
+    ----------
+    folder : Path
+        Where journals are made.
+    notify : callable
+        Told the path of a journal after each record.
+    durable : bool
+        Bring every record to the disk at once.
+    """
+
+    def __init__(self, folder: Path, notify: Callable[[Path], None], *, durable: bool = False):
+        self._folder, self._notify, self._durable = folder, notify, durable
+        self._lock = threading.Lock()
+        self._journals: dict[str, JournalWriter] = {}
+        self._owner: dict[str, str] = {}
+
+    def __call__(self, name: str, doc: dict[str, Any]) -> None:
+        """Write one document down before returning.
+
+        Raises
+        ------
+        CatalogError
+            When it cannot be written, or belongs to a run whose start was not seen.
+        """
+        with self._lock:
+            run = self._run_of(name, doc)
+            if name == "start":
+                path = journal_path(self._folder, doc)
+                self._journals[run] = JournalWriter(path, durable=self._durable)
+            if run not in self._journals:
+                raise CatalogError(
+                    f"a {name} came of a run whose start was not recorded; subscribe the writer before the run begins"
+                )
+            journal = self._journals[run]
+            journal.write(name, doc)
+            if name == "stop":
+                self._forget(run)
+            self._notify(journal.path)
+
+    def _run_of(self, name: str, doc: dict[str, Any]) -> str:
+        if name == "start":
+            return doc["uid"]
+        parent = doc.get("run_start") or doc.get("descriptor") or doc.get("resource") or ""
+        run = self._owner.get(parent, parent)
+        if name in ("descriptor", "resource", "stream_resource"):
+            self._owner[doc["uid"]] = run
+        return run
+
+    def _forget(self, run: str) -> None:
+        self._journals.pop(run).close()
+        self._owner = {child: owner for child, owner in self._owner.items() if owner != run}
+
+    def close(self) -> None:
+        """Close the journals of runs that did not end. Idempotent."""
+        with self._lock:
+            for run in list(self._journals):
+                self._forget(run)

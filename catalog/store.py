@@ -1,0 +1,248 @@
+"""The catalogue: one folder with journals, data files and Tiled; or a Tiled server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from ..core.errors import CatalogError, UnknownNameError
+from .drain import Drain
+from .journal import read_journal
+from .listing import RunInfo, journal_files, list_runs, read_state, uid_of
+from .run import Run
+from .serving import EmbeddedTiled, RemoteTiled
+from .sink import JournalSink
+
+FORMAT = "probeline-catalog"
+VERSION = 1
+MARKER = "probeline.json"
+
+
+def open_catalog(where: str | Path, *, create: bool = True, durable: bool = False) -> Catalog:
+    """Return the catalogue in a folder, or the one on a Tiled server.
+
+    Parameters
+    ----------
+    where : str or Path
+        A folder, or the address of a Tiled server (``http://...``, ``https://...``), whose
+        journals and data files then lie in this user's data folder.
+    create : bool
+        Make the folder a catalogue when it does not exist or is empty.
+    durable : bool
+        Bring every record to the disk before the RunEngine goes on (about 1 ms each on an SSD),
+        so that not even a power cut loses one.
+
+    Raises
+    ------
+    CatalogError
+        When it does not exist, is something else, is damaged, or is of a newer version.
+    """
+    if isinstance(where, str) and urlsplit(where).scheme in ("http", "https"):
+        root = _folder_of_server(where)
+        _check_marker(root, create=True)
+        return Catalog(root, lambda: RemoteTiled(where), durable=durable)
+    root = Path(where).expanduser().resolve()
+    _check_marker(root, create=create)
+    return Catalog(root, lambda: EmbeddedTiled(root / "tiled", [root / "data"]), durable=durable)
+
+
+def _folder_of_server(uri: str) -> Path:
+    from platformdirs import user_data_path
+
+    parts = urlsplit(uri)
+    place = "".join(char if char.isalnum() else "-" for char in parts.netloc.split("@")[-1] + parts.path.rstrip("/"))
+    return user_data_path("probeline") / "servers" / place
+
+
+def _check_marker(root: Path, *, create: bool) -> None:
+    marker = root / MARKER
+    try:
+        if marker.exists():
+            content = _read_marker(marker)
+            if content.get("version") != VERSION:
+                raise CatalogError(
+                    f"the catalogue {root} has version {content.get('version')}, this probeline reads {VERSION}; "
+                    "upgrade probeline"
+                )
+            return
+        if not create:
+            raise CatalogError(f"there is no catalogue at {root}; check the path, or open it with create=True")
+        if root.exists() and any(root.iterdir()):
+            raise CatalogError(f"{root} is not empty and no catalogue of probeline; choose another or an empty folder")
+        for part in ("journal", "data", "tiled", "reports"):
+            (root / part).mkdir(parents=True, exist_ok=True)
+        marker.write_bytes(orjson.dumps({"format": FORMAT, "version": VERSION}))
+    except OSError as error:
+        raise CatalogError(f"the catalogue {root} cannot be opened: {error}; check the path and its rights") from error
+
+
+def _read_marker(marker: Path) -> dict[str, Any]:
+    try:
+        content = orjson.loads(marker.read_bytes())
+        if content["format"] != FORMAT:
+            raise CatalogError(f"{marker} belongs to something else ({content['format']}); choose another folder")
+        return content
+    except (ValueError, KeyError, TypeError) as error:
+        raise CatalogError(
+            f"{marker} is damaged: {error}; the runs are not: write "
+            f'{{"format": "{FORMAT}", "version": {VERSION}}} into it'
+        ) from error
+
+
+class Catalog:
+    """An open catalogue; made by :func:`open_catalog`, closed by ``with`` or :meth:`close`.
+
+    Parameters
+    ----------
+    root : Path
+        Its folder.
+    open_tiled : callable
+        Opens Tiled; called once, when Tiled is first needed, on the thread that needs it.
+    durable : bool
+        Bring every record to the disk at once.
+
+    Attributes
+    ----------
+    root : Path
+        Its folder.
+    data_root : Path
+        Where detectors put their HDF5 files.
+    reports : Path
+        Where reports are put.
+    """
+
+    def __init__(self, root: Path, open_tiled: Callable[[], Any], *, durable: bool = False):
+        self.root = root
+        self.data_root = root / "data"
+        self.reports = root / "reports"
+        self._journals = root / "journal"
+        self._open_tiled = open_tiled
+        self._tiled: Any = None
+        self._closed = False
+        self._opening = threading.Lock()
+        self._drain = Drain(lambda: self.client)
+        self._sink = JournalSink(self._journals, self._drain.notify, durable=durable)
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Catalog {self.root} ({len(self)} runs)>"
+
+    def __len__(self) -> int:
+        return len(journal_files(self._journals))
+
+    def writer(self) -> Callable[[str, dict[str, Any]], None]:
+        """Return the callback that records a RunEngine: ``RE.subscribe(catalog.writer())``.
+
+        It returns when the document is in the journal; Tiled follows in the background. Make
+        it the first subscription, so that nothing happens with a document before.
+        """
+        return self._sink
+
+    def runs(self) -> list[RunInfo]:
+        """Return one line per run, newest first, from the journals alone.
+
+        Raises
+        ------
+        JournalError
+            When a journal is damaged in its first records.
+        """
+        return list(list_runs(self._journals))
+
+    def __getitem__(self, which: str | int) -> Run:
+        """Return a run by its uid, the beginning of its uid, or its place (``-1``: the newest).
+
+        Raises
+        ------
+        UnknownNameError
+            When there is none, or several begin so.
+        JournalError
+            When its journal is damaged.
+        """
+        files = journal_files(self._journals)
+        if isinstance(which, int):
+            if not -len(files) <= which < len(files):
+                raise UnknownNameError("run", which, [], f"The catalogue {self.root} holds {len(files)} runs.")
+            path = files[::-1][which]
+        else:
+            found = [file for file in files if which and uid_of(file).startswith(which)]
+            if len(found) != 1:
+                known = [uid_of(file)[:8] for file in (found or files)[:10]]
+                remedy = "Several runs begin so; give more of the uid." if found else "See runs()."
+                raise UnknownNameError("run", which, known, remedy)
+            path = found[0]
+        return Run.from_documents(read_journal(path), data_root=self.data_root, state=read_state(path))
+
+    @property
+    def client(self) -> Any:
+        """The Tiled client, a ``CatalogOfBlueskyRuns``; opened on first use, which takes seconds.
+
+        Raises
+        ------
+        CatalogError
+            When Tiled cannot be opened.
+        """
+        with self._opening:
+            if self._tiled is None:
+                if self._closed:
+                    raise CatalogError(f"the catalogue {self.root} is closed; open it again")
+                self._tiled = self._open_tiled()
+            return self._tiled.client
+
+    @property
+    def broker(self) -> Any:
+        """A ``databroker.Broker`` over the same runs.
+
+        Raises
+        ------
+        CatalogError
+            When Tiled cannot be opened.
+        """
+        from databroker import Broker
+
+        return Broker(self.client)  # pyright: ignore[reportCallIssue]  # its __new__ takes no name
+
+    def recover(self) -> list[str]:
+        """Hand every finished run that Tiled does not hold to the drain again, and return their uids.
+
+        Idempotent; :meth:`flush` waits for the result.
+        """
+        waiting = [info.uid for info in self.runs() if info.state != "stored" and info.exit_status != "open"]
+        for path in journal_files(self._journals):
+            if uid_of(path) in waiting:
+                self._drain.notify(path)
+        return waiting
+
+    def flush(self, timeout: float = 60.0) -> None:
+        """Wait until Tiled has everything of the runs that ended, at most ``timeout`` (s).
+
+        Of a run that still goes on, Tiled gets rows by the hundred. A run that Tiled refuses is
+        marked so in :meth:`runs` and counts as done.
+
+        Raises
+        ------
+        CatalogError
+            When it takes longer. Nothing is lost then.
+        """
+        self._drain.flush(timeout)
+
+    def close(self, timeout: float = 60.0) -> None:
+        """Hand over what is left, waiting at most ``timeout`` (s), and end all threads. Idempotent.
+
+        What Tiled did not take stays in the journals, as ``pending``.
+        """
+        self._sink.close()
+        ended = self._drain.close(timeout)
+        self._closed = True
+        if ended and self._tiled is not None:
+            self._tiled.close()
+            self._tiled = None
