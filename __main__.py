@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import datetime
 import json
 import sys
 from collections.abc import Iterator
@@ -25,7 +27,7 @@ CatalogOption = Annotated[Path, typer.Option("--catalog", help="Folder of the ca
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout.")]
 InstrumentOption = Annotated[str, typer.Option("--instrument", help="sim-pfm, replay:DATA or an instrument file.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the agent, and of the world of a twin.")]
-UidArgument = Annotated[str, typer.Argument(help="Uid of the run, or its first letters; -1 is the newest.")]
+UidArgument = Annotated[str, typer.Argument(help="Uid of the run or how it begins; `last` is the newest.")]
 
 DEFAULT_CATALOG = Path("probeline-catalog")
 
@@ -50,6 +52,10 @@ def _existing(catalog: Path) -> Iterator[Any]:
         yield store
     finally:
         store.close()
+
+
+def _find(store: Any, uid: str) -> Any:
+    return store[-1] if uid == "last" else store[uid]
 
 
 @app.command()
@@ -89,14 +95,16 @@ def demo(
 def runs(catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> None:
     """List the runs of a catalogue, newest first."""
     with _existing(catalog) as store:
-        rows = [info.as_dict() for info in store.runs()]
+        rows = [dataclasses.asdict(info) for info in store.runs()]
     if as_json:
         print(json.dumps({"runs": rows}, default=str))
         return
     columns = ("uid", "time", "instrument", "goal", "agent", "objective", "n_points", "exit_status", "state")
     table = Table(*columns, title=f"{len(rows)} runs in {catalog}")
     for row in rows:
-        table.add_row(*(str(row[column])[:19] for column in columns))
+        when = datetime.datetime.fromtimestamp(row["time"]).isoformat(" ", "seconds")
+        shown = {**row, "uid": row["uid"][:8], "time": when}
+        table.add_row(*(str(shown[column]) for column in columns))
     Console().print(table)
 
 
@@ -106,7 +114,7 @@ def show(uid: UidArgument, catalog: CatalogOption = DEFAULT_CATALOG, as_json: Js
     from .plans.runs import summarize
 
     with _existing(catalog) as store:
-        _answer(as_json, summarize(store[uid], catalog), f"run {uid}")
+        _answer(as_json, summarize(_find(store, uid), catalog), f"run {uid}")
 
 
 @app.command()
@@ -115,7 +123,7 @@ def replay(uid: UidArgument, catalog: CatalogOption = DEFAULT_CATALOG, as_json: 
     from .catalog import replay as replay_run
 
     with _existing(catalog) as store:
-        outcome = replay_run(store[uid])
+        outcome = replay_run(_find(store, uid))
     values = {
         "decisions": outcome.decisions,
         "identical": outcome.identical,
@@ -137,8 +145,8 @@ def report(
     from .catalog.report import report as write_report
 
     with _existing(catalog) as store:
-        run = store[uid]
-        path = write_report(run, output or store.report_path(run.uid))
+        run = _find(store, uid)
+        path = write_report(run, output or store.reports / f"{run.uid}.html")
     _answer(as_json, {"uid": run.uid, "report": str(path)}, "report")
 
 
@@ -148,7 +156,9 @@ def instruments(as_json: JsonOption = False) -> None:
     from .core.registry import BACKENDS
 
     names = [
-        f"{name}:{argument}" if argument else name for name in BACKENDS.names() for argument in BACKENDS.load(name).arguments()
+        f"{name}:{argument}" if argument else name
+        for name in BACKENDS.names()
+        for argument in BACKENDS.load(name).arguments()
     ]
     if as_json:
         print(json.dumps({"instruments": names}))

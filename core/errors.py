@@ -96,7 +96,7 @@ class DriverTimeout(DriverError):
 
 
 class NotSupported(DriverError):
-    """This controller cannot do that at all; asking again will not help."""
+    """The controller cannot do that at all; asking again will not help."""
 
 
 class Busy(DriverError):

@@ -14,7 +14,7 @@ from ..agents.problem import Problem, build_problem
 from ..analysis.measurement import Scalar
 from ..catalog.measurements import measurement_from
 from ..catalog.run import Run
-from ..catalog.surveying import admissible_pixels, survey_image
+from ..catalog.surveying import SurveyImage, admissible_pixels, survey_image
 from ..core.errors import LimitError, RefusedError
 from .gate import Admitted, Gate, Refused
 from .measure import measure_at
@@ -22,7 +22,7 @@ from .records import decision_record, emit, outcome_record, posterior_record, pr
 from .settings import ExploreSettings
 from .stubs import Plan, park, prepare, take_frame
 from .tap import RunTap
-from .tracking import SurveyImage, Tracker
+from .tracking import Tracker
 from .worker import AgentWorker, await_future
 
 # Refusals in a row after which the run ends: an agent that cannot be followed is broken.
@@ -86,7 +86,7 @@ class ClosedLoop:
         """
         survey, spec = self._settings.survey, self._settings.candidates
         step = survey.size_nm / survey.pixels
-        axis = (np.arange(survey.pixels) - (survey.pixels - 1) / 2) * step
+        axis = (np.arange(survey.pixels, dtype=np.float64) - (survey.pixels - 1) / 2) * step
         x, y = np.meshgrid(axis + survey.center_x_nm, axis + survey.center_y_nm)
         blank = np.zeros((0, survey.pixels, survey.pixels))
         geometry = spec.model_copy(update={"channels": ()})
@@ -202,9 +202,7 @@ class ClosedLoop:
     def _more(self, verdict: Admitted | Refused) -> bool:
         return self._done + isinstance(verdict, Admitted) < self._settings.points
 
-    def _measure(
-        self, worker: AgentWorker, problem: Problem, point: Admitted, suggestion: dict[str, Any]
-    ) -> Plan:
+    def _measure(self, worker: AgentWorker, problem: Problem, point: Admitted, suggestion: dict[str, Any]) -> Plan:
         """Track, measure, scalarise the recorded event, let the agent learn."""
         began = yield from bps.rd(self._instrument.clock)
         if self._tracker.due(self._done):
@@ -218,7 +216,7 @@ class ClosedLoop:
         )  # fmt: skip
         descriptor, event = self._tap.event("primary")
         measurement = measurement_from(descriptor, event, self._instrument.keys["spectrum"])
-        scalar = self._scalarizer(measurement, self._options)
+        scalar = self._scalarizer(measurement, **self._options)
         ended = event["data"][self._instrument.keys["clock"]]
         self._last_cost = ended - began
         good = scalar.flag == "ok"

@@ -53,22 +53,22 @@ def run_demo(catalog: str | Path, *, points: int, pairs: int, console: Console) 
                 best[agent].append(float(summary["best_value"]))
                 if first is None:
                     first = run
-                    picture = str(save_survey(run, session.catalog.report_path(run.uid).with_suffix(".png")))
+                    picture = str(save_survey(run, session.catalog.reports / f"{run.uid}.png"))
                     console.print(f"first image: {picture}", highlight=False)
                 if agent == "random":
                     reference.append(run)
-            path = session.catalog.report_path(first.uid)  # pyright: ignore[reportOptionalMemberAccess]
+            path = session.catalog.reports / f"{first.uid}.html"  # pyright: ignore[reportOptionalMemberAccess]
     report(first, path, reference=reference)  # pyright: ignore
     interval = paired_interval(np.array(best["auto"]), np.array(best["random"]), rng=generator(0, "demo"))
     console.print(
         f"best {summary['objective']} ({summary['unit']}), {pairs} paired seeds, {points} points: default "
         f"{np.mean(best['auto']):.4g}, random {np.mean(best['random']):.4g}, difference "
-        f"{interval.mean:.4g} (95 % interval {interval.low:.4g} to {interval.high:.4g})",
+        f"{interval.mean_difference:.4g} (95 % interval {interval.low:.4g} to {interval.high:.4g})",
         highlight=False,
     )
     return {
         "instrument": INSTRUMENT, "objective": summary["objective"], "unit": summary["unit"], "points": points,
         "pairs": pairs, "best_default": best["auto"], "best_random": best["random"],
-        "difference": interval.mean, "interval": [interval.low, interval.high],
+        "difference": interval.mean_difference, "interval": [interval.low, interval.high],
         "uid": first.uid if first else None, "picture": picture, "report": str(path), "catalog": str(catalog),
     }  # fmt: skip

@@ -133,9 +133,9 @@ def explore_with(
         As :func:`explore`.
     """
     scalarizer = get_scalarizer(settings.objective)
-    spectrum = instrument.description["spectra"][instrument.spec.spectrum]
     options = scalarizer.check_options(settings.objective_options)
-    unit = scalarizer.unit(spectrum, options)
+    spectrum = instrument.spectrometer.describe()[instrument.keys["spectrum"]]
+    unit = scalarizer.unit({"dims": spectrum["dims"], "unit": spectrum["units"]}, options)
     objective = {"name": scalarizer.name, "version": scalarizer.version, "options": options, "unit": unit}
     metadata = {**start_metadata(instrument, settings, objective, plan_args or {}), **(md or {})}
     tap = RunTap()

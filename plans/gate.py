@@ -66,7 +66,9 @@ class Gate:
         # Half a diagonal step: the farthest that a point inside the grid can be from a node.
         reach = self.problem.spacing_nm * math.sqrt(0.5) * (1 + 1e-9)
         if distance > reach:
-            return Refused(f"({x:.1f}, {y:.1f}) nm is {distance:.1f} nm from the nearest candidate; {reach:.1f} nm is the limit")
+            return Refused(
+                f"({x:.1f}, {y:.1f}) nm is {distance:.1f} nm from the nearest candidate; {reach:.1f} nm is the limit"
+            )
         px, py = map(float, self.problem.xy[candidate])
         try:
             self.envelope.check("x", (px + offset[0]) * 1e-9, "m")
@@ -77,7 +79,9 @@ class Gate:
             return Refused(f"candidate {candidate} at ({px:.1f}, {py:.1f}) nm was measured before")
         gap = self.clearance(px, py)
         if gap < self.problem.separation_nm:
-            return Refused(f"({px:.1f}, {py:.1f}) nm overlaps a footprint: {gap:.1f} nm away, {self.problem.separation_nm:.1f} nm needed")
+            return Refused(
+                f"({px:.1f}, {py:.1f}) nm overlaps a footprint: {gap:.1f} nm away, {self.problem.separation_nm:.1f} nm needed"
+            )
         return Admitted(candidate, px, py)
 
     def clearance(self, x: float, y: float) -> float:

@@ -139,6 +139,4 @@ def drift_record() -> Record:
 def progress_record(objective_unit: str) -> Record:
     """Return the record of the ``progress`` stream."""
     best = Field("<f8", objective_unit)
-    return Record(
-        "progress", {"done": COUNT, "total": COUNT, "best": best, "instrument_s": SECONDS, "eta_s": SECONDS}
-    )
+    return Record("progress", {"done": COUNT, "total": COUNT, "best": best, "instrument_s": SECONDS, "eta_s": SECONDS})

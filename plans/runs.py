@@ -48,7 +48,7 @@ def run_explore(
     options = {"seed": seed} if instrument.startswith("sim-") else None
     with open_session(instrument, catalog, options) as session:
         run = explore_once(session, seed=seed, console=console, arguments=arguments)
-        path = report(run, session.catalog.report_path(run.uid))
+        path = report(run, session.catalog.reports / f"{run.uid}.html")
         session.catalog.flush()
     return {**summarize(run, catalog), "report": str(path)}
 
@@ -66,14 +66,14 @@ def explore_once(session: Session, *, seed: int, console: Console, arguments: Ma
     bar = ProgressBar(console, f"{session.instrument.name} {arguments.get('agent', 'auto')}")
     token = session.RE.subscribe(bar)
     try:
-        (uid,) = session.RE(plan)
+        session.RE(plan)
     except RunEngineInterrupted as pause:
         uids = session.RE.abort(reason="interrupted by the user") or ("none",)
         raise Interrupted(f"interrupted: run {uids[0]} is closed, what was measured is kept") from pause
     finally:
         session.RE.unsubscribe(token)
         bar.close()
-    return session.catalog[uid]
+    return session.catalog[-1]
 
 
 def summarize(run: Run, catalog: str | Path) -> dict[str, Any]:
@@ -88,8 +88,7 @@ def summarize(run: Run, catalog: str | Path) -> dict[str, Any]:
     """
     about = run.start["probeline"]
     table = decisions(run)
-    good = table[table["status"] == "ok"]
-    best = good.loc[good["objective"].idxmax()] if len(good) else None
+    best = None if table["objective"].isna().all() else table.loc[table["objective"].idxmax()]
     progress = run.stream("progress") if "progress" in run.streams() else None
     return {
         "uid": run.uid,

@@ -9,12 +9,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..agents.problem import CandidateSpec
-from ..agents.spec import AgentSpec, spec_for
+from ..agents.spec import GOALS, AgentSpec, spec_for
 from ..analysis.channels import derived_names
 from ..core.envelope import Envelope
 from ..core.errors import LimitError, SpecError, UnknownNameError
-
-GOALS = ("optimum", "map", "all_above", "diverse")
 
 
 class SurveySettings(BaseModel):
@@ -35,7 +33,7 @@ class ExploreSettings(BaseModel):
     Attributes
     ----------
     goal : str
-        One of ``GOALS``.
+        ``"optimum"``, ``"map"``, ``"all_above"`` or ``"diverse"``.
     objective, objective_options
         Scalarizer by name, and its options.
     agent : AgentSpec
@@ -134,15 +132,13 @@ def resolve(
     survey = _survey(spec, description, size_nm, pixels)
     step = survey.size_nm / survey.pixels
     candidates = _candidates(spec, description, step, patch_nm, roi, exclude)
-    if objective is None or objective == spec.objective:
-        objective, options = spec.objective, {**spec.objective_options, **(objective_options or {})}
-    else:
-        options = dict(objective_options or {})
+    objective = objective or spec.objective
+    defaults = spec.objective_options if objective == spec.objective else {}
     agent_options = {"seed_points": min(seed_points, points), **(agent_options or {})}
     return ExploreSettings(
         goal=goal,
         objective=objective,
-        objective_options=options,
+        objective_options={**defaults, **(objective_options or {})},
         agent=spec_for(agent, goal, agent_options),
         points=points,
         seconds=seconds,
@@ -153,9 +149,7 @@ def resolve(
     )
 
 
-def _survey(
-    spec: Any, description: Mapping[str, Any], size_nm: float | None, pixels: int | None
-) -> SurveySettings:
+def _survey(spec: Any, description: Mapping[str, Any], size_nm: float | None, pixels: int | None) -> SurveySettings:
     x_min, x_max, y_min, y_max = description["scan_range"]
     survey = SurveySettings(
         size_nm=size_nm or spec.survey.size_nm,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import bluesky.plan_stubs as bps
-import numpy as np
-from numpy.typing import NDArray
 
 from ..analysis.channels import derive_channels
 from ..analysis.drift import DriftPath, Sighting
 from ..analysis.landmark import best_landmark
 from ..analysis.registration import locate
+from ..catalog.surveying import SurveyImage
 from .records import drift_record, emit
 from .stubs import Plan, prepare, take_frame
 
@@ -20,34 +18,6 @@ from .stubs import Plan, prepare, take_frame
 MIN_CONFIDENCE = 0.5
 _LANDMARK_SHARE = 4  # the reference scan has this fraction of the survey's edge
 _SEARCH_PX = 8
-
-
-@dataclass(frozen=True)
-class SurveyImage:
-    """The survey as read from the announced file.
-
-    Attributes
-    ----------
-    images : ndarray, shape (channel, row, column)
-        Raw, display units.
-    channels : list of str
-        Names along the first axis.
-    x, y : ndarray, shape (row, column)
-        Sample coordinates (nm) of the pixel centres.
-    line_clock : ndarray, shape (row,)
-        Instrument time (s) at the end of each line.
-    """
-
-    images: NDArray[np.float64]
-    channels: list[str]
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
-    line_clock: NDArray[np.float64]
-
-    @property
-    def step_nm(self) -> float:
-        """Distance (nm) of pixel centres."""
-        return float(np.hypot(self.x[0, 1] - self.x[0, 0], self.y[0, 1] - self.y[0, 0]))
 
 
 class Tracker:

@@ -69,15 +69,15 @@ def test_wheel_runs_in_an_empty_environment(tmp_path):
     venv.create(tmp_path / "env", with_pip=False)
     python = tmp_path / "env" / "bin" / "python"
     site = next((tmp_path / "env" / "lib").glob("python*")) / "site-packages"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-index", "--no-deps", wheel]
+    subprocess.run(pip, check=True, capture_output=True)
     here = [path for path in sys.path if path.endswith("site-packages")]
     (site / "dependencies.pth").write_text("\n".join(here) + "\n")
     empty = tmp_path / "empty"
     empty.mkdir()
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     answer = subprocess.run(
-        [python, "-m", "probeline", "instruments", "--json"],
+        [python.with_name("probeline"), "instruments", "--json"],
         cwd=empty, env=env, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "sim-pfm" in answer.stdout

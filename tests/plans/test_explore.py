@@ -1,0 +1,233 @@
+"""The closed loop, end to end, on the physics twin and on measured data."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from bluesky.utils import RunEngineInterrupted
+from probeline.catalog import decisions, replay
+from probeline.core.errors import ProbelineError, RefusedError
+from probeline.plans.explore import explore
+
+from .conftest import SMALL
+
+
+def _run(session, **arguments):
+    (uid,) = session.RE(explore(session.instrument, **{**SMALL, **arguments}))
+    return session.catalog[uid]
+
+
+def test_one_run_holds_the_streams_of_the_record(pfm):
+    run = _run(pfm, points=6)
+    assert {"survey", "optimization", "primary", "outcome", "posterior", "drift", "progress"} <= set(run.streams())
+    assert run.stop["exit_status"] == "success"
+    assert run.stop["reason"] == "all 6 points measured"
+    about = run.start["probeline"]
+    assert about["agent"]["kind"] == "patch_gp"
+    assert about["objective"]["name"] == "loop_area"
+    assert about["driver"]["metadata"]["sample"]
+    json.dumps(run.start)
+    table = decisions(run)
+    assert list(table["decision"]) == list(range(6))
+    assert list(table["source"][:4]) == ["seed"] * 4
+
+
+def test_every_decision_is_recorded_before_anything_moves(pfm):
+    order = []
+    pfm.RE.subscribe(lambda name, doc: order.append((name, doc)))
+    _run(pfm, points=3)
+    names = {doc["uid"]: doc["name"] for name, doc in order if name == "descriptor"}
+    streams = [names[doc["descriptor"]] for name, doc in order if name == "event"]
+    kept = [name for name in streams if name in ("optimization", "primary", "outcome")]
+    assert kept == ["optimization", "primary", "outcome"] * 3
+
+
+@pytest.mark.parametrize("lookahead", [0, 1])
+def test_a_decision_knows_exactly_the_outcomes_it_may(pfm, lookahead):
+    table = decisions(_run(pfm, points=7, lookahead=lookahead))
+    seen = table["n_seen"] + table["n_failed"]
+    assert list(seen) == [max(0, k - lookahead) for k in range(7)]
+
+
+@pytest.mark.parametrize("lookahead", [0, 1])
+def test_every_decision_can_be_repeated(pfm, lookahead):
+    answer = replay(_run(pfm, points=8, lookahead=lookahead))
+    assert (answer.decisions, answer.identical, answer.first_difference) == (8, 8, None)
+
+
+def test_the_same_seed_gives_the_same_experiment(tmp_path):
+    from probeline.plans.session import open_session
+
+    tables = []
+    for part in ("a", "b"):
+        with open_session("sim-pfm", tmp_path / part, {"seed": 5}) as session:
+            tables.append(decisions(_run(session, points=6, agent_options={"seed": 5})))
+    for column in ("x", "y", "objective", "model_digest", "clock"):
+        assert list(tables[0][column]) == list(tables[1][column])
+
+
+def test_measured_points_do_not_share_footprints(pfm):
+    run = _run(pfm, points=8)
+    table = decisions(run)
+    separation = run.start["probeline"]["candidates"]["separation_nm"]
+    assert separation > 0
+    xy = table[["x", "y"]].to_numpy()
+    gaps = np.hypot(*(xy[:, None] - xy[None]).T) + np.diag([np.inf] * len(xy))
+    assert gaps.min() >= separation
+
+
+def test_instrument_time_is_a_budget(pfm):
+    run = _run(pfm, points=200, pixels=64, seconds=150.0)
+    spent = run.stream("progress")["instrument_s"].values
+    assert "instrument time" in run.stop["reason"]
+    assert spent[-1] <= 150.0
+    assert len(decisions(run)) < 200
+
+
+@pytest.mark.parametrize("goal", ["optimum", "map", "all_above", "diverse"])
+def test_every_goal_runs_on_measured_data(beacon, goal):
+    (uid,) = beacon.RE(explore(beacon.instrument, goal=goal, points=12))
+    run = beacon.catalog[uid]
+    assert (decisions(run)["status"] == "ok").all()
+    assert replay(run).identical == 12
+
+
+def test_the_loop_is_usable_inside_another_run(beacon):
+    import bluesky.plan_stubs as bps
+    import bluesky.preprocessors as bpp
+
+    @bpp.run_decorator(md={"plan_name": "outer"})
+    def outer():
+        yield from explore(beacon.instrument, points=4, seed_points=4)
+        yield from bps.null()
+
+    uids = beacon.RE(outer())
+    assert len(uids) == 2
+    inner = next(run for run in map(beacon.catalog.__getitem__, uids) if run.start["plan_name"] == "explore")
+    assert len(decisions(inner)) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"points": 0}, "points = 0 was refused"),
+        ({"points": 10**6}, "candidates of this survey"),
+        ({"size_nm": 1e6}, "was refused"),
+        ({"size_nm": math.nan}, "size_nm = nan"),
+        ({"patch_nm": -1.0}, "patch_nm = -1"),
+        ({"seconds": 0.0}, "seconds = 0"),
+        ({"goal": "optimun"}, "Did you mean 'optimum'"),
+        ({"agent": "patchgp"}, "Did you mean 'patch_gp'"),
+        ({"objective": "looparea"}, "Did you mean 'loop_area'"),
+        ({"objective": "peak_position", "objective_options": {"low_eV": 1, "high_eV": 2}}, "axis energy"),
+        ({"objective_options": {"field": "sideways"}}, "field"),
+        ({"agent_options": {"colour": "red"}}, "colour"),
+        ({"roi": [[[1e5, 1e5], [1e5 + 1, 1e5], [1e5, 1e5 + 1]]]}, "no candidate is left"),
+        ({"roi": [[[0, 0], [math.nan, 1], [1, 1]]]}, "finite points"),
+        ({"lookahead": 2}, "0 or 1"),
+        ({"register_every": -1}, "0 or more"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_moves(pfm, arguments, message):
+    before = pfm.instrument.clock.get()
+    with pytest.raises(RefusedError, match=message.replace("(", r"\(")):
+        pfm.RE(explore(pfm.instrument, **{**SMALL, "points": 4, **arguments}))
+    assert pfm.instrument.clock.get() == before
+    assert pfm.catalog.runs() == []
+    assert pfm.RE.state == "idle"
+
+
+def test_roi_and_exclude_bound_where_is_measured(pfm):
+    roi = [[[-400, -400], [400, -400], [400, 400], [-400, 400]]]
+    exclude = [[[-400, -400], [0, -400], [0, 400], [-400, 400]]]
+    table = decisions(_run(pfm, points=6, roi=roi, exclude=exclude))
+    assert table["x"].between(0, 400).all()
+    assert table["y"].between(-400, 400).all()
+
+
+def test_an_abort_leaves_the_tip_safe_and_the_run_readable(pfm):
+    stop_at = 2
+    count = iter(range(10**6))
+
+    def interrupt(name, doc):
+        if name == "event" and "status" in doc["data"] and next(count) == stop_at:
+            pfm.RE.loop.create_task(pfm.RE._request_pause_coro())
+
+    pfm.RE.subscribe(interrupt)
+    with pytest.raises(RunEngineInterrupted):
+        _run(pfm, points=20)
+    pfm.RE.abort(reason="the user said so")
+    run = pfm.catalog[-1]
+    assert run.stop["exit_status"] == "abort"
+    assert len(decisions(run)) >= stop_at + 1
+    values = pfm.instrument.driver.get_many(["bias", "drive_amplitude", "tip"])
+    assert values == {"bias": 0.0, "drive_amplitude": 0.0, "tip": "withdrawn"}
+
+
+def test_a_pause_at_every_message_leaves_ingested_equal_to_stored(beacon):
+    """Pause before message i, i + n, i + 2n, ...: together every index of the run."""
+    stride = 23
+    for first in range(0, stride, 2):
+        seen = []
+
+        def hook(_, first=first, seen=seen):
+            seen.append(None)
+            if (len(seen) - first) % stride == 0 and len(seen) > 30:
+                beacon.RE.loop.create_task(beacon.RE._request_pause_coro())
+
+        beacon.RE.msg_hook = hook
+        with pytest.raises(RunEngineInterrupted):
+            beacon.RE(explore(beacon.instrument, points=4, seed_points=2, agent="gp"))
+        while beacon.RE.state == "paused":
+            try:
+                beacon.RE.resume()
+            except RunEngineInterrupted:
+                continue
+        beacon.RE.msg_hook = None
+        run = beacon.catalog[-1]
+        assert run.stop["exit_status"] == "success"
+        table = decisions(run)
+        spectra = run.stream("primary")[run.start["probeline"]["keys"]["spectrum"]].values.ravel()
+        assert list(table["objective"]) == list(spectra)
+        assert replay(run).identical == len(table) == 4
+
+
+def test_five_refusals_in_a_row_end_the_run(beacon):
+    """An agent that always asks for a place outside is not followed, and not for ever."""
+    from probeline.agents.baselines import RandomAgent
+    from probeline.plans.explore import explore_with
+    from probeline.plans.settings import resolve
+
+    class Astray(RandomAgent):
+        def suggest(self, num_points=None):
+            return [{**point, "x": 1e6} for point in super().suggest(num_points)]
+
+    settings = resolve(
+        beacon.instrument.spec, beacon.instrument.description, goal="optimum", objective=None,
+        objective_options=None, agent="random", agent_options=None, points=20, size_nm=None, pixels=None,
+        patch_nm=None, seed_points=2, seconds=None, roi=None, exclude=None, lookahead=0, register_every=None,
+    )  # fmt: skip
+    with pytest.raises(RefusedError, match="5 decisions in a row"):
+        beacon.RE(explore_with(beacon.instrument, settings, lambda problem: Astray(settings.agent, problem)))
+    run = beacon.catalog[-1]
+    assert run.stop["exit_status"] == "fail"
+    assert "5 decisions in a row" in run.stop["reason"]
+    assert list(decisions(run)["status"]) == ["refused"] * 5
+
+
+def test_an_error_while_measuring_closes_the_run_with_its_reason(pfm, monkeypatch):
+    from probeline.sim.pfm.driver import PFMDriver
+
+    def broken(self, kind, settings):
+        raise ProbelineError("the controller caught fire")
+
+    monkeypatch.setattr(PFMDriver, "start_spectrum", broken)
+    with pytest.raises(Exception, match="caught fire"):
+        _run(pfm, points=3)
+    run = pfm.catalog[-1]
+    assert run.stop["exit_status"] == "fail"
+    assert "caught fire" in run.stop["reason"]
+    assert pfm.instrument.driver.get_many(["tip"]) == {"tip": "withdrawn"}

@@ -1,0 +1,66 @@
+"""The gate admits candidates and refuses everything else."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from probeline.agents.problem import CandidateSpec, Problem, build_problem
+from probeline.core.envelope import Envelope
+from probeline.plans.gate import Admitted, Gate, Refused
+
+
+def _problem(separation: float = 0.0) -> Problem:
+    axis = np.arange(20) * 10.0
+    x, y = np.meshgrid(axis, axis)
+    spec = CandidateSpec(patch_pixels=1, separation_nm=separation)
+    return build_problem(np.zeros((0, 20, 20)), [], x, y, spec, objective="y")
+
+
+ENVELOPE = Envelope(limits={"x": (0, 185e-9), "y": (0, 200e-9)})
+
+
+def test_off_grid_points_snap_within_half_a_step():
+    verdict = Gate(_problem(), ENVELOPE).judge({"x": 52.0, "y": 47.0}, (0, 0))
+    assert isinstance(verdict, Admitted)
+    assert (verdict.x, verdict.y) == (50.0, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("point", "reason"),
+    [
+        ({"x": math.nan, "y": 0.0}, "not finite"),
+        ({"x": 210.0, "y": 50.0}, "nearest candidate"),
+        ({"x": 190.0, "y": 50.0}, "x = 1.9e-07 m was refused"),
+    ],
+)
+def test_refusals_say_why(point, reason):
+    verdict = Gate(_problem(), ENVELOPE).judge(point, (0, 0))
+    assert isinstance(verdict, Refused)
+    assert reason in verdict.reason
+
+
+def test_the_drift_offset_counts_against_the_envelope():
+    gate = Gate(_problem(), ENVELOPE)
+    assert isinstance(gate.judge({"x": 180.0, "y": 50.0}, (0, 0)), Admitted)
+    assert isinstance(gate.judge({"x": 180.0, "y": 50.0}, (6.0, 0)), Refused)
+
+
+def test_footprints_must_not_overlap():
+    gate = Gate(_problem(separation=25.0), ENVELOPE)
+    gate.take(gate.problem.nearest(50, 50)[0])
+    assert "measured before" in gate.judge({"x": 50, "y": 50}, (0, 0)).reason
+    assert "footprint" in gate.judge({"x": 70, "y": 50}, (0, 0)).reason
+    assert isinstance(gate.judge({"x": 80, "y": 50}, (0, 0)), Admitted)
+
+
+@given(st.floats(), st.floats(), st.tuples(st.floats(-50, 50), st.floats(-50, 50)))
+def test_nothing_outside_the_envelope_is_ever_admitted(x, y, offset):
+    verdict = Gate(_problem(), ENVELOPE).judge({"x": x, "y": y}, offset)
+    if isinstance(verdict, Admitted):
+        assert 0 <= (verdict.x + offset[0]) * 1e-9 <= 185e-9
+        assert 0 <= (verdict.y + offset[1]) * 1e-9 <= 200e-9
+        assert math.hypot(verdict.x - x, verdict.y - y) <= 10 * math.sqrt(0.5) * (1 + 1e-6)

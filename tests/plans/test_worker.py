@@ -1,0 +1,76 @@
+"""The agent thinks on a thread of its own; the RunEngine stays responsive."""
+
+from __future__ import annotations
+
+import threading
+
+import bluesky.plan_stubs as bps
+import pytest
+from bluesky import RunEngine
+from bluesky.utils import RunEngineInterrupted
+from probeline.plans.worker import AgentWorker, await_future
+
+
+class _Thinker:
+    def __init__(self):
+        self.release = threading.Event()
+        self.calls = []
+
+    def suggest(self, n):
+        self.calls.append(threading.current_thread().name)
+        assert self.release.wait(30)
+        return [{"_id": 0, "x": 1.0}] * n
+
+    def fail(self):
+        raise ValueError("no")
+
+
+def test_a_pause_takes_effect_while_the_agent_thinks():
+    agent, engine, answers = _Thinker(), RunEngine({}, context_managers=[]), []
+    worker = AgentWorker(lambda: agent)
+
+    def plan():
+        yield from bps.checkpoint()
+        future = worker.submit("suggest", 1)
+        engine.loop.call_later(0.05, lambda: engine.loop.create_task(engine._request_pause_coro()))
+        yield from await_future(future)
+        answers.append(future.result())
+
+    with pytest.raises(RunEngineInterrupted):
+        engine(plan())
+    assert engine.state == "paused"  # and the agent has not answered yet
+    assert not answers
+    agent.release.set()
+    engine.resume()
+    worker.close()
+    assert answers == [[{"_id": 0, "x": 1.0}]]
+    assert agent.calls[0].startswith("probeline-agent")
+    assert len(agent.calls) == 1  # a rewound wait asks nothing twice
+
+
+def test_an_exception_of_the_agent_reaches_the_plan():
+    engine, worker = RunEngine({}, context_managers=[]), AgentWorker(_Thinker)
+
+    def plan():
+        future = worker.submit("fail")
+        yield from await_future(future)
+        future.result()
+
+    with pytest.raises(ValueError, match="no"):
+        engine(plan())
+    worker.close()
+
+
+def test_waiting_can_end_before_the_agent_does():
+    agent, engine, done = _Thinker(), RunEngine({}, context_managers=[]), []
+    worker = AgentWorker(lambda: agent)
+
+    def plan():
+        future = worker.submit("suggest", 1)
+        done.append((yield from await_future(future, timeout=0.01)))
+        agent.release.set()
+        done.append((yield from await_future(future)))
+
+    engine(plan())
+    worker.close()
+    assert done == [False, True]
