@@ -43,13 +43,12 @@ class Shift:
 def register(reference: Image, moving: Image, pixel_nm: float) -> Shift:
     """Return how far features have moved from ``reference`` to ``moving``.
 
-    A plane is removed from both, because a common tilt is no feature. The peak of the
-    cross-correlation is located by upsampling its Fourier transform (Guizar-Sicairos,
-    Thurman, Fienup, Opt. Lett. 33 (2008) 156, doi:10.1364/OL.33.000156), once with and once
-    without whitening: whitening finds sharp features between slow backgrounds and fails in
-    noise. From both places the correlation coefficient of the overlap is climbed to its
-    maximum, which no window pulls towards zero, and a paraboloid through the maximum and its
-    neighbours gives the fraction of a pixel. The higher maximum counts.
+    A plane is removed from both, because a common tilt is no feature. The peak of their
+    windowed cross-correlation is looked for once with and once without whitening: whitening
+    finds sharp features before slow backgrounds and fails in noise. From both places the
+    correlation coefficient of the overlap is climbed to its maximum, and a paraboloid through
+    the maximum and its neighbours gives the fraction of a pixel. The higher maximum counts.
+    Unlike an upsampled peak (doi:10.1364/OL.33.000156), no window pulls it towards zero.
 
     Parameters
     ----------
@@ -65,9 +64,13 @@ def register(reference: Image, moving: Image, pixel_nm: float) -> Shift:
         When the shapes differ or the images have fewer than 8 pixels along an edge.
     """
     if reference.shape != moving.shape or min(reference.shape) < 8:
-        raise SpecError(f"cannot register images of shape {reference.shape} and {moving.shape}: "
-                        "they must be equal and have at least 8 pixels along each edge")
+        raise SpecError(
+            f"cannot register images of shape {reference.shape} and {moving.shape}: "
+            "they must be equal and have at least 8 pixels along each edge"
+        )
     first, second = level_plane(reference), level_plane(moving)
+    if _flat(reference) or _flat(moving):
+        return Shift(0.0, 0.0, 0.0)
     trials = [_climbed(first, second, _peak(first, second, norm)) for norm in (None, "phase")]
     confidence, (rows, columns) = max(trials, key=lambda trial: trial[0])
     return Shift(columns * pixel_nm, rows * pixel_nm, _unit(confidence))
@@ -112,15 +115,16 @@ def locate(
     pixel_nm : float
         Distance of pixels (nm) of both.
     expected_row, expected_col : float
-        Where pixel (0, 0) of ``small`` lies in the survey if nothing has moved.
+        Where the centre of ``small`` lies in the survey if nothing has moved; whole numbers
+        are centres of survey pixels.
     search_px : int
         Largest movement (pixels) that is looked for, along each axis.
 
     Returns
     -------
     Shift
-        Confidence 0 when the best place lies on the border of the search window: the truth
-        is then likely outside.
+        Confidence 0 when the best place lies on the border of the search window, because the
+        truth is then likely outside, and when there is no feature at all.
 
     Raises
     ------
@@ -129,30 +133,32 @@ def locate(
     """
     from skimage.feature import match_template
 
-    first_row = max(round(expected_row) - search_px, 0)
-    first_col = max(round(expected_col) - search_px, 0)
-    window = survey[
-        first_row : max(round(expected_row) + search_px + small.shape[0], 0),
-        first_col : max(round(expected_col) + search_px + small.shape[1], 0),
-    ]
+    rows, cols = small.shape
+    start_row, start_col = expected_row - (rows - 1) / 2, expected_col - (cols - 1) / 2
+    first_row, first_col = max(round(start_row) - search_px, 0), max(round(start_col) - search_px, 0)
+    last_row, last_col = round(start_row) + search_px + rows, round(start_col) + search_px + cols
+    window = survey[first_row : max(last_row, 0), first_col : max(last_col, 0)]
     if min(np.subtract(window.shape, small.shape)) < 2 or min(small.shape) < 4:
-        raise SpecError(f"a scan of {small.shape} pixels at row {expected_row:g}, column {expected_col:g} cannot be "
-                        f"looked for in a survey of {survey.shape}; scan a smaller area inside it")
+        raise SpecError(
+            f"a scan of {small.shape} pixels at row {expected_row:g}, column {expected_col:g} cannot be "
+            f"looked for in a survey of {survey.shape}; scan a smaller area inside it"
+        )
     plane = window - level_plane(window)
     slope_row, slope_col = plane[1, 0] - plane[0, 0], plane[0, 1] - plane[0, 0]
-    rows, columns = np.indices(small.shape)
-    template = small - slope_row * rows - slope_col * columns
+    along_rows, along_cols = np.indices(small.shape)
+    template = small - slope_row * along_rows - slope_col * along_cols
     score = match_template(_filled(level_plane(window)), _filled(template - np.nanmean(template)))
     row, column = (int(i) for i in np.unravel_index(int(np.argmax(score)), score.shape))
     border = row in (0, score.shape[0] - 1) or column in (0, score.shape[1] - 1)
+    trusted = not (border or _flat(small) or _flat(window))
     found_row, found_col = float(row), float(column)
     if not border:
         top_row, top_col = _top(score[row - 1 : row + 2, column - 1 : column + 2])
         found_row, found_col = row + top_row, column + top_col
     return Shift(
-        dx_nm=(expected_col - first_col - found_col) * pixel_nm,
-        dy_nm=(expected_row - first_row - found_row) * pixel_nm,
-        confidence=0.0 if border else _unit(float(score[row, column])),
+        dx_nm=(start_col - first_col - found_col) * pixel_nm,
+        dy_nm=(start_row - first_row - found_row) * pixel_nm,
+        confidence=_unit(float(score[row, column])) if trusted else 0.0,
     )
 
 
@@ -165,7 +171,7 @@ def _peak(first: Image, second: Image, normalization: str | None) -> tuple[float
     a, b = _filled(first) * hann, _filled(second) * hann
     if not (a.any() and b.any()):
         return 0.0, 0.0
-    back, *_ = phase_cross_correlation(a, b, normalization=normalization)
+    back, *_ = phase_cross_correlation(a, b, normalization=normalization)  # pyright: ignore[reportArgumentType]  # None is allowed
     return -float(back[0]), -float(back[1])
 
 
@@ -204,6 +210,12 @@ def _overlap(first: Image, second: Image, shift: tuple[int, int]) -> tuple[Image
         cut_first.append(slice(max(0, -move), max(0, size - max(0, move))))
         cut_second.append(slice(max(0, move), max(0, size - max(0, -move))))
     return first[tuple(cut_first)], second[tuple(cut_second)]
+
+
+def _flat(image: Image) -> bool:
+    """Return whether nothing but rounding is left of ``image`` without its plane."""
+    good = image[np.isfinite(image)]
+    return not good.size or float(np.nanstd(level_plane(image))) <= 1e-12 * float(np.abs(good).max())
 
 
 def _filled(image: Image) -> Image:

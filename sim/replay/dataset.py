@@ -110,7 +110,7 @@ class Dataset:
         Edge of a pixel (m).
     top_line_first : bool
         Whether the file stores the line of highest y first.
-    spectra : ndarray, shape (row, column, \\*axes.shape)
+    spectra : ndarray, shape (row, column) + ``axes.shape``
         Raw spectra in the smallest type that holds them.
     valid : ndarray of bool, shape (row, column)
         Where a spectrum was measured.

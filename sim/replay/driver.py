@@ -51,8 +51,16 @@ class ReplayDriver(TwinDriver):
         Virtual seconds per wall second; without it nothing waits.
     """
 
-    def __init__(self, dataset: Dataset, *, seed: int = 0, thin: float = 1.0, noise: float = 0.0,
-                 state: dict[str, Any] | None = None, pace: float | None = None):
+    def __init__(
+        self,
+        dataset: Dataset,
+        *,
+        seed: int = 0,
+        thin: float = 1.0,
+        noise: float = 0.0,
+        state: dict[str, Any] | None = None,
+        pace: float | None = None,
+    ):
         state = state or {}
         signals, values = signals_of(dataset)
         super().__init__(World(seed, state, pace), signals, {**values, **state.get("values", {})})
@@ -171,8 +179,15 @@ class ReplayDriver(TwinDriver):
         data = self._spectrum(row, column)
 
         def finish(result: NDArray[np.float64], _clocks: NDArray[np.float64]) -> dict[str, Any]:
-            return {"kind": kind, "data": result, "dims": list(axes.dims), "channels": list(axes.channels),
-                    "coords": dict(axes.coords), "unit": axes.unit, "provenance": provenance}
+            return {
+                "kind": kind,
+                "data": result,
+                "dims": list(axes.dims),
+                "channels": list(axes.channels),
+                "coords": dict(axes.coords),
+                "unit": axes.unit,
+                "provenance": provenance,
+            }
 
         return self._begin(TwinAcquisition(self._dwell(data, (row, column)), data.shape, finish))
 

@@ -90,7 +90,7 @@ def load_eds_particles() -> Dataset:
 
     Both were taken in one pass at 50 ms per pixel; with its overhead and drift correction it
     took 1612 s (14:19:17 to 14:46:09 in the header), so a spectrum costs 1612 s / 16384. An
-    image alone costs what is usual for one. Energies are the lower edges of the bins.
+    image alone costs what is usual for one. Energies are channel times 10 eV, as stored.
     """
     folder = "stem-eds-particles"
     with _opened(folder, "SiO2_HAADF_Image.hspy") as file:
@@ -100,8 +100,10 @@ def load_eds_particles() -> Dataset:
         counts = np.asarray(group["data"])
         pixel_um, energy_keV = (_decimal(group[f"axis-{i}"].attrs["scale"]) for i in (1, 2))
         column = group["metadata/Acquisition_instrument/TEM"].attrs
-        beam = {"high_tension_V": float(column["beam_energy"]) * 1e3,
-                "beam_current_A": float(column["beam_current"]) * 1e-9}
+        beam = {
+            "high_tension_V": float(column["beam_energy"]) * 1e3,
+            "beam_current_A": float(column["beam_current"]) * 1e-9,
+        }
     counts = counts.astype(np.min_scalar_type(counts.max()))
     energy = [round(energy_keV * 1e3 * channel, 6) for channel in range(counts.shape[-1])]
     timing = Timing(spectrum_s=1612 / 16384, line_s=500e-6, pixel_s=20e-6, assumed=("line_s", "pixel_s"))
@@ -155,7 +157,7 @@ def load_beps() -> Dataset:
         pixel_size=pixel,
         top_line_first=False,
         spectra=loops[:, :, None, None, None, :],
-        valid=np.isfinite(loops).all(axis=-1),
+        valid=np.asarray(np.isfinite(loops).all(axis=-1)),
         axes=SpectrumAxes("switching_loop", ("channel", "cycle", "field", "bias"), ("response",), coords, "V"),
         timing=_SPM_TIMING,
         metadata={
@@ -190,5 +192,3 @@ def _opened(folder: str, name: str) -> Iterator[Any]:
 def _decimal(scale: Any) -> float:
     """Return the short decimal number that a single-precision ``scale`` stands for."""
     return float(str(np.float32(scale)))
-
-

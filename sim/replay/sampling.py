@@ -9,31 +9,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.errors import CommandRejected
+from ...core.errors import CommandRejected, LimitError
 from ...devices.drivers import ScanSettings
 
-_NUMBERS = ("center_x", "center_y", "width", "height", "angle")
+_KEYS = set(ScanSettings.__annotations__)
 
 
 def check_scan(settings: Mapping[str, Any]) -> None:
-    """Raise unless ``settings`` describe a raster.
+    """Raise unless ``settings`` describe a raster; where it lies is not judged.
 
     Raises
     ------
     CommandRejected
-        Naming the setting, its value and what it must be.
+        For a missing, unknown or meaningless setting.
+    LimitError
+        For a number that is not finite, not whole or not positive where it must be.
     """
-    for key in _NUMBERS:
-        if not math.isfinite(settings[key]):
-            raise CommandRejected(f"scan setting {key} = {settings[key]} is not finite; give a finite value (SI)")
-    for key in ("width", "height", "pixels", "lines"):
-        if not settings[key] > 0:
-            raise CommandRejected(f"scan setting {key} = {settings[key]} must be positive")
+    unknown, missing = sorted(set(settings) - _KEYS), sorted(_KEYS - set(settings) - {"line_time"})
+    if unknown or missing:
+        raise CommandRejected(f"scan settings: {unknown or 'none'} unknown, {missing or 'none'} missing")
     if settings["slow"] not in ("up", "down"):
         raise CommandRejected(f"scan setting slow = {settings['slow']!r} is neither 'up' nor 'down'")
-    seconds = settings.get("line_time", 1.0)
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise CommandRejected(f"scan setting line_time = {seconds} s must be finite and positive")
+    for key in settings.keys() - {"slow"}:
+        value = settings[key]
+        if not math.isfinite(value):
+            raise LimitError(key, float(value), "a finite number", remedy="give a finite value (SI)")
+        if key in ("pixels", "lines") and value != int(value):
+            raise LimitError(key, float(value), "a whole number", remedy="round it")
+        if key in ("width", "height", "pixels", "lines", "line_time") and value <= 0:
+            raise LimitError(key, float(value), "more than 0", remedy="give a positive value (SI)")
 
 
 def raster(settings: ScanSettings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -48,9 +52,7 @@ def raster(settings: ScanSettings) -> tuple[NDArray[np.float64], NDArray[np.floa
     return settings["center_x"] + u * cos - v * sin, settings["center_y"] + u * sin + v * cos
 
 
-def bilinear(
-    images: NDArray[np.float64], row: NDArray[np.float64], column: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def bilinear(images: NDArray[np.float64], row: NDArray[np.float64], column: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ``images`` between pixel centres; NaN where one of the neighbours needed is missing.
 
     Nothing is extrapolated: beyond the outermost centres there is nothing to interpolate
@@ -65,7 +67,7 @@ def bilinear(
 
     Returns
     -------
-    ndarray, shape (channel, \\*S)
+    ndarray, shape (channel,) + S
     """
     rows, columns = images.shape[1:]
     inside = (row >= 0) & (row <= rows - 1) & (column >= 0) & (column <= columns - 1)
@@ -83,9 +85,7 @@ def bilinear(
     return np.where(inside, result, np.nan)
 
 
-def nearest_valid(
-    valid: NDArray[np.bool_], row: float, column: float, limit: float
-) -> tuple[int, int, float] | None:
+def nearest_valid(valid: NDArray[np.bool_], row: float, column: float, limit: float) -> tuple[int, int, float] | None:
     """Return row, column and distance (pixels) of the nearest valid pixel within ``limit``, or None."""
     reach = math.ceil(limit)
     found = None

@@ -18,8 +18,14 @@ def signals_of(dataset: Dataset) -> tuple[dict[str, SignalInfo], dict[str, Value
 
 
 def _number(unit: str, limits: tuple[float, float], resolution: float) -> SignalInfo:
-    return {"unit": unit, "writable": True, "dtype": "number", "limits": limits,
-            "resolution": resolution, "doc": _NO_EFFECT}
+    return {
+        "unit": unit,
+        "writable": True,
+        "dtype": "number",
+        "limits": limits,
+        "resolution": resolution,
+        "doc": _NO_EFFECT,
+    }
 
 
 def _spm() -> tuple[dict[str, SignalInfo], dict[str, Value]]:
@@ -30,21 +36,36 @@ def _spm() -> tuple[dict[str, SignalInfo], dict[str, Value]]:
         "drive_frequency": _number("Hz", (1e3, 2e6), 1.0),
         "phase_offset": _number("rad", (-math.pi, math.pi), 1e-4),
         "feedback": {"unit": "", "writable": True, "dtype": "boolean", "doc": _NO_EFFECT},
-        "z": {"unit": "m", "writable": False, "dtype": "number", "limits": (0.0, WITHDRAWN_Z),
-              "doc": "0 when tracking, its upper limit when withdrawn; the data hold no z"},
+        "z": {
+            "unit": "m",
+            "writable": False,
+            "dtype": "number",
+            "limits": (0.0, WITHDRAWN_Z),
+            "doc": "0 when tracking, its upper limit when withdrawn; the data hold no z",
+        },
         "tip": {"unit": "", "writable": False, "dtype": "string", "choices": ["tracking", "withdrawn"]},
     }
     values: dict[str, Value] = {
-        "bias": 0.0, "setpoint": 1.0, "drive_amplitude": 1.0, "drive_frequency": 350e3,
-        "phase_offset": 0.0, "feedback": True, "z": 0.0, "tip": "tracking",
+        "bias": 0.0,
+        "setpoint": 1.0,
+        "drive_amplitude": 1.0,
+        "drive_frequency": 350e3,
+        "phase_offset": 0.0,
+        "feedback": True,
+        "z": 0.0,
+        "tip": "tracking",
     }
     return signals, values
 
 
 def _stem(column: dict[str, Any]) -> tuple[dict[str, SignalInfo], dict[str, Value]]:
     signals: dict[str, SignalInfo] = {
-        "blanked": {"unit": "", "writable": True, "dtype": "boolean",
-                    "doc": "False during each dwell of an acquisition, True again after it"},
+        "blanked": {
+            "unit": "",
+            "writable": True,
+            "dtype": "boolean",
+            "doc": "False during each dwell of an acquisition, True again after it",
+        },
         "beam_current": {"unit": "A", "writable": False, "dtype": "number", "doc": "as stored with the data"},
         "high_tension": {"unit": "V", "writable": False, "dtype": "number", "doc": "as stored with the data"},
     }
