@@ -21,7 +21,7 @@ class Explanation(TypedDict):
     """Why a candidate was, or was not, chosen; JSON."""
 
     candidate: int
-    source: str  # "seed", "agent", "fallback"
+    source: str  # "seed", "agent", "fallback" (an older fit stood in), "external" (chosen elsewhere)
     mean: float
     std: float
     acquisition: float
@@ -52,7 +52,7 @@ class Optimizer(Protocol):
         ...
 
     def get_best_points(self) -> Sequence[tuple[Any, Mapping[str, Any], Mapping[str, Any]]]:
-        """Return ``[(id, {dof: value}, {objective: value})]``, best first."""
+        """Return ``[(id, {dof: value}, {objective: value})]``, one entry for a single objective."""
         ...
 
 

@@ -1,0 +1,138 @@
+"""How much each candidate is worth measuring next: formulas on what an agent believes.
+
+Every function takes arrays over candidates and returns an array of the same shape whose
+largest entry comes first. Means are such that larger is better; an agent that minimises
+turns the sign before it asks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erfcx, ndtr
+
+Array = NDArray[np.float64]
+
+_LOG_2PI = float(np.log(2 * np.pi))
+_FAR = -1e6  # below, log(1 - exp(w)) of the tail formula is only rounding
+
+
+def log_h(u: Array) -> Array:
+    """Return log(phi(u) + u Phi(u)) without cancellation, for any u.
+
+    Ament et al., Unexpected Improvements to Expected Improvement for Bayesian Optimization
+    (2023), equation 9 and appendix A.1, doi:10.48550/arXiv.2310.20708.
+    """
+    near = np.maximum(u, -1.0)
+    direct = np.log(np.exp(-0.5 * near**2 - 0.5 * _LOG_2PI) + near * ndtr(near))
+    far = np.minimum(u, -1.0)
+    inner = np.maximum(far, _FAR)
+    # |u| Phi(u) / phi(u), which tends to 1 from below
+    ratio = erfcx(-inner / np.sqrt(2)) * np.abs(inner) * np.sqrt(np.pi / 2)
+    bracket = np.where(far > _FAR, np.log1p(-np.minimum(ratio, 1 - 1e-16)), -2 * np.log(-far))
+    return np.where(u > -1.0, direct, -0.5 * far**2 - 0.5 * _LOG_2PI + bracket)
+
+
+def log_ei(mean: Array, std: Array, incumbent: float) -> Array:
+    """Logarithm of the expected improvement, log(s h((m - f) / s)).
+
+    Expected improvement: Jones, Schonlau & Welch, J. Glob. Optim. 13, 455 (1998),
+    doi:10.1023/A:1008306431147. Under noise the incumbent f is the best posterior mean at
+    measured points, not the luckiest outcome: Picheny, Wagner & Ginsbourger, Struct.
+    Multidisc. Optim. 48, 607 (2013), doi:10.1007/s00158-013-0919-4.
+
+    Parameters
+    ----------
+    mean, std : ndarray, shape (candidate,)
+        Belief about the objective itself, without measurement noise.
+    incumbent : float
+        Best posterior mean at measured points.
+    """
+    return np.log(std) + log_h((mean - incumbent) / std)
+
+
+def ucb(mean: Array, std: Array, beta: float) -> Array:
+    """Upper confidence bound m + beta s.
+
+    Srinivas, Krause, Kakade & Seeger, IEEE Trans. Inf. Theory 58, 3250 (2012),
+    doi:10.1109/TIT.2011.2182033 (there the factor is written as the square root of beta).
+    """
+    return mean + beta * std
+
+
+def max_variance(std: Array) -> Array:
+    """Posterior standard deviation: measure where least is known.
+
+    MacKay, Neural Comput. 4, 590 (1992), doi:10.1162/neco.1992.4.4.590.
+    """
+    return std
+
+
+def integrated_variance(covariance: Array, std: Array, noise_variance: float) -> Array:
+    """How much one more measurement lowers the mean variance over reference candidates.
+
+    Measuring x lowers the variance at r by cov(x, r)^2 / (s(x)^2 + noise). Seo et al., Proc.
+    IJCNN 3, 241 (2000), doi:10.1109/IJCNN.2000.861310, equation 8; Cohn, Neural Netw. 9, 1071
+    (1996), doi:10.1016/0893-6080(95)00137-9.
+
+    Parameters
+    ----------
+    covariance : ndarray, shape (candidate, reference)
+        Posterior covariance of candidates and references.
+    std : ndarray, shape (candidate,)
+        Posterior standard deviation of the objective.
+    noise_variance : float
+        Variance of one measurement, in the squared unit of the objective.
+    """
+    return np.mean(covariance**2, axis=1) / (std**2 + noise_variance)
+
+
+def thompson(mean: Array, covariance: Array, anchors: NDArray[np.int64], normal: Array) -> Array:
+    """One draw from the posterior: joint over some anchors, carried to all other candidates.
+
+    Elsewhere than at the anchors the draw is its conditional mean given the anchors, so that
+    the cost is linear in the number of candidates. Thompson, Biometrika 25, 285 (1933),
+    doi:10.1093/biomet/25.3-4.285.
+
+    Parameters
+    ----------
+    mean : ndarray, shape (candidate,)
+    covariance : ndarray, shape (candidate, anchor)
+        Posterior covariance of candidates and anchors.
+    anchors : ndarray of int, shape (anchor,)
+        Candidates that are drawn jointly.
+    normal : ndarray, shape (anchor,)
+        Standard normal numbers, which make the draw.
+    """
+    values, vectors = np.linalg.eigh(covariance[anchors])
+    kept = values > 1e-9 * values[-1]
+    return mean + covariance @ (vectors[:, kept] @ (normal[kept] / np.sqrt(values[kept])))
+
+
+def straddle(mean: Array, std: Array, threshold: float) -> Array:
+    """Straddle score 1.96 s - |m - t|: large where the side of the threshold is in doubt.
+
+    Bryan et al., Active learning for identifying function threshold boundaries, Adv. Neural
+    Inf. Process. Syst. 18, 163 (2005); Gotovos, Casati, Hitz & Krause, Proc. IJCAI, 1344 (2013).
+    """
+    return 1.96 * std - np.abs(mean - threshold)
+
+
+def novelty(draw: Array, outcomes: Array, neighbours: int) -> Array:
+    """Mean distance of a posterior draw from the nearest outcomes seen so far.
+
+    Novelty search with a Gaussian process: Tang, Jiao, Chen & Paulson, BEACON (2024),
+    doi:10.48550/arXiv.2406.03616.
+
+    Parameters
+    ----------
+    draw : ndarray, shape (candidate,)
+        One draw of the objective at the candidates.
+    outcomes : ndarray, shape (outcome,)
+        Outcomes so far, same unit.
+    neighbours : int
+        How many nearest outcomes count.
+    """
+    distance = np.abs(draw[:, None] - outcomes[None, :])
+    count = min(neighbours, len(outcomes))
+    return np.partition(distance, count - 1, axis=1)[:, :count].mean(axis=1)

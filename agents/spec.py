@@ -1,0 +1,177 @@
+"""What an agent is made from: a JSON specification that names no device, unit or bound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..core.errors import SpecError, UnknownNameError
+from ..core.registry import AGENTS
+from .problem import Problem
+from .protocols import Agent
+
+AUTO = "patch_gp"  # the kind that development evidence supports
+GOALS = {"optimum": "log_ei", "map": "integrated_variance", "all_above": "straddle", "diverse": "novelty"}
+ACQUISITIONS = ("log_ei", "ucb", "max_variance", "integrated_variance", "thompson", "straddle", "novelty")
+_COMMON = ("seed", "seed_points", "acquisition", "direction")
+
+
+class AgentSpec(BaseModel):
+    """Everything, besides the problem and the outcomes, that decides what an agent suggests.
+
+    Attributes
+    ----------
+    version : int
+        Version of this schema and of the meaning of its values.
+    kind : str
+        Registered name of the agent, for example ``"patch_gp"``.
+    seed : int
+        Seed of the seed design and of every draw.
+    seed_points : int
+        Suggestions that follow the seed design before the agent decides itself.
+    acquisition : str or None
+        One of ``ACQUISITIONS``; None for agents without a model.
+    direction : str
+        ``"max"`` when large outcomes are wanted, ``"min"`` when small ones are.
+    options : dict
+        Settings of this kind of agent.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    kind: str
+    seed: int = Field(default=0, ge=0)
+    seed_points: int = Field(default=10, ge=1)
+    acquisition: str | None = None
+    direction: Literal["max", "min"] = "max"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class NoOptions(BaseModel):
+    """Options of an agent that has none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def parse_spec(data: AgentSpec | Mapping[str, Any]) -> AgentSpec:
+    """Return ``data``, for example from a stored run, as a checked specification.
+
+    Raises
+    ------
+    SpecError
+        When a field is missing, unknown or out of range.
+    """
+    if isinstance(data, AgentSpec):
+        return data
+    try:
+        return AgentSpec.model_validate(dict(data))
+    except ValidationError as error:
+        raise SpecError(f"agent specification: {_reasons(error)}") from error
+
+
+def spec_for(agent: str, goal: str, options: Mapping[str, Any] | None = None, *, seed: int = 0) -> AgentSpec:
+    """Return the complete specification of an agent for a goal.
+
+    Parameters
+    ----------
+    agent : str
+        Registered name, or ``"auto"`` for the kind that development evidence supports.
+    goal : str
+        ``"optimum"``, ``"map"``, ``"all_above"`` or ``"diverse"``; decides the acquisition.
+    options : mapping, optional
+        ``seed``, ``seed_points``, ``acquisition`` and ``direction`` set the fields of
+        :class:`AgentSpec`; the rest are options of the agent's kind.
+    seed : int
+        Seed, unless ``options`` has one.
+
+    Raises
+    ------
+    UnknownNameError
+        When no such agent, goal or acquisition exists.
+    SpecError
+        When an option is unknown or out of range.
+    """
+    kind = AUTO if agent == "auto" else agent
+    if kind not in AGENTS.names():
+        raise UnknownNameError("agent", agent, ["auto", *AGENTS.names()])
+    if goal not in GOALS:
+        raise UnknownNameError("goal", goal, GOALS)
+    given = dict(options or {})
+    made = AGENTS.load(kind)
+    common = {name: given.pop(name) for name in _COMMON if name in given}
+    if getattr(made, "needs_acquisition", False):
+        common.setdefault("acquisition", GOALS[goal])
+    spec = parse_spec({"kind": kind, "seed": seed, **common, "options": given})
+    _check_acquisition(spec, made)
+    return spec.model_copy(update={"options": parse_options(spec, made).model_dump(mode="json")})
+
+
+def make_agent(spec: AgentSpec | Mapping[str, Any], problem: Problem) -> Agent:
+    """Return the agent that ``spec`` describes, at work on ``problem``.
+
+    Equal arguments and equal calls afterwards give equal suggestions, in any process. Agents
+    with a model set torch to one thread for the whole process: their matrices are too small to
+    gain from more, and sums must not depend on how many there are.
+
+    Raises
+    ------
+    UnknownNameError
+        When no such agent or acquisition exists.
+    SpecError
+        When the specification is malformed or does not suit the problem.
+    """
+    checked = parse_spec(spec)
+    made = AGENTS.load(checked.kind)
+    _check_acquisition(checked, made)
+    return made(checked, problem)
+
+
+def rebuild_agent(spec: AgentSpec | Mapping[str, Any], problem: Problem, log: Sequence[Mapping[str, Any]]) -> Agent:
+    """Return the agent as it was after the calls of ``log``.
+
+    Parameters
+    ----------
+    spec, problem
+        As for :func:`make_agent`.
+    log : sequence of mapping
+        ``{"call": method name, "argument": what it was called with}``, in order, as an agent's
+        ``log`` attribute has it.
+    """
+    agent = make_agent(spec, problem)
+    for entry in log:
+        getattr(agent, entry["call"])(entry["argument"])
+    return agent
+
+
+def parse_options(spec: AgentSpec, made: Any) -> BaseModel:
+    """Return the options of ``spec`` as the model that the class ``made`` declares.
+
+    Raises
+    ------
+    SpecError
+        When one is unknown or out of range.
+    """
+    try:
+        return getattr(made, "Options", NoOptions).model_validate(spec.options)
+    except ValidationError as error:
+        raise SpecError(f"options of agent {spec.kind!r}: {_reasons(error)}") from error
+
+
+def _check_acquisition(spec: AgentSpec, made: Any) -> None:
+    if spec.acquisition is not None and spec.acquisition not in ACQUISITIONS:
+        raise UnknownNameError("acquisition", spec.acquisition, ACQUISITIONS)
+    needed = getattr(made, "needs_acquisition", False)
+    if needed and spec.acquisition is None:
+        raise SpecError(f"agent {spec.kind!r} needs an acquisition, one of {', '.join(ACQUISITIONS)}")
+    if not needed and spec.acquisition is not None:
+        raise SpecError(
+            f"agent {spec.kind!r} has no model, so acquisition {spec.acquisition!r} cannot guide it; leave it out"
+        )
+
+
+def _reasons(error: ValidationError) -> str:
+    found = (f"{'.'.join(map(str, e['loc'])) or 'it'} = {e['input']!r}: {e['msg']}" for e in error.errors())
+    return "; ".join(found)

@@ -1,0 +1,262 @@
+"""Agents that predict every candidate with a Gaussian process and score what they believe."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..core.digest import digest
+from ..core.rng import generator
+from . import acquisition
+from .base import MODEL_POINTS, CandidateAgent
+from .features import Features, build_features
+from .kernels import CandidateKernel, Warp
+from .ledger import Outcomes
+from .problem import Problem
+from .spec import AgentSpec
+from .surrogate import Belief, Fit, GaussianProcess
+
+Array = NDArray[np.float64]
+ANCHORS = 256  # candidates that stand for all in joint quantities
+
+
+class SurrogateOptions(BaseModel):
+    """Options of every agent with a Gaussian process.
+
+    Attributes
+    ----------
+    beta : float
+        Weight of the standard deviation in ``ucb``.
+    threshold : float or None
+        Level of ``straddle``, in the unit of the objective.
+    quantile : float
+        Where no threshold is given: the share of candidates believed below it
+        (above it when minimising).
+    neighbours : int
+        Outcomes that count in ``novelty``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    beta: float = Field(default=2.0, ge=0, allow_inf_nan=False)
+    threshold: float | None = Field(default=None, allow_inf_nan=False)
+    quantile: float = Field(default=0.9, gt=0, lt=1)
+    neighbours: int = Field(default=5, ge=1)
+
+
+class PatchOptions(SurrogateOptions):
+    """Options of agents that see patches.
+
+    Attributes
+    ----------
+    components : int
+        Principal components of the patches to keep at most.
+    """
+
+    components: int = Field(default=24, ge=1)
+
+
+class DKLOptions(PatchOptions):
+    """Options of the agent with a net.
+
+    Attributes
+    ----------
+    hidden : int
+        Width of the net's hidden layer.
+    steps : int
+        Adam steps per fit.
+    prior_std : float
+        Standard deviation of the prior on the net's output weights.
+    """
+
+    hidden: int = Field(default=32, ge=1)
+    steps: int = Field(default=40, ge=0)
+    prior_std: float = Field(default=0.1, gt=0, allow_inf_nan=False)
+
+
+def fit_counts(outcomes: int) -> list[int]:
+    """Return after how many outcomes the hyper-parameters are fitted, up to now.
+
+    Every outcome while there are few, then after each further twentieth. What is not fitted is
+    still conditioned on, so every prediction uses every outcome.
+    """
+    counts, count = [], MODEL_POINTS
+    while count <= outcomes:
+        counts.append(count)
+        count += max(1, count // 20)
+    return counts
+
+
+class SurrogateAgent(CandidateAgent):
+    """A Gaussian process over the candidates and a score of what it believes.
+
+    Suggestions that are still pending count as if their predicted mean had been measured
+    (kriging believer: Ginsbourger, Le Riche & Carraro (2010), doi:10.1007/978-3-642-10701-6_6).
+    """
+
+    needs_acquisition: ClassVar[bool] = True
+    Options: ClassVar[type[BaseModel]] = SurrogateOptions
+    source: str
+
+    def __init__(self, spec: AgentSpec, problem: Problem):
+        super().__init__(spec, problem)
+        torch.set_num_threads(1)
+        self._features = self._build_features()
+        self._model = GaussianProcess(self._features.table, self._kernel, self._adam_steps())
+        picked = generator(spec.seed, "anchors").permutation(len(problem))[:ANCHORS]
+        self._anchors = np.sort(picked)
+        self._fit: Fit | None = None
+        self._fits = 0
+        self._conditioned: tuple[Any, Belief | None] = (None, None)
+        self._believed: tuple[Any, Belief | None] = (None, None)
+
+    def _build_features(self) -> Features:
+        return build_features(self.problem, components=0)
+
+    def _kernel(self) -> CandidateKernel:
+        return CandidateKernel(self._features.patch_columns)
+
+    def _adam_steps(self) -> int:
+        return 0
+
+    def _prepare(self) -> None:
+        outcomes = self._ledger.outcomes()
+        counts = fit_counts(len(outcomes))
+        if len(counts) != self._fits:
+            began = perf_counter()
+            self._fit, self._fits = self._robust_fit(outcomes, counts), len(counts)
+            self._fit_seconds += perf_counter() - began
+
+    def _robust_fit(self, outcomes: Outcomes, counts: list[int]) -> Fit:
+        """Return the fit that is due, or the latest earlier one that succeeds, or none at all.
+
+        A fit depends only on the outcomes it sees, never on an earlier fit, so that an agent
+        rebuilt from its log, in whatever portions, has the same one.
+        """
+        due = self._model.fit(outcomes.first(counts[-1]))
+        if due.ok:
+            return due
+        for count in counts[-2:-4:-1]:
+            earlier = self._model.fit(outcomes.first(count))
+            if earlier.ok:
+                return earlier.as_fallback()
+        return due
+
+    def _belief(self) -> Belief | None:
+        """Return the belief after all outcomes; None while there are too few."""
+        if self._fit is None:
+            return None
+        key = len(self._ledger.results)
+        if self._conditioned[0] != key:
+            self._conditioned = key, self._model.condition(self._ledger.outcomes(), self._fit)
+        return self._conditioned[1]
+
+    def _belief_with_pending(self, belief: Belief) -> Belief:
+        """Return the belief as if every pending suggestion had given its predicted mean."""
+        pending = np.array(list(self._ledger.pending.values()), np.int64)
+        if not len(pending):
+            return belief
+        key = len(self._ledger.results), tuple(pending)
+        if self._believed[0] != key or self._believed[1] is None:
+            outcomes = self._ledger.outcomes().with_believed(pending, belief.mean[pending])
+            assert self._fit is not None
+            self._believed = key, self._model.condition(outcomes, self._fit)
+        assert self._believed[1] is not None
+        return self._believed[1]
+
+    def _predict(self) -> tuple[Array, Array]:
+        belief = self._belief()
+        if belief is None:
+            value = self._ledger.outcomes().value
+            mean = value.mean() if len(value) else np.nan
+            return np.full(len(self.problem), mean), np.full(len(self.problem), np.nan)
+        return belief.mean, belief.std
+
+    def _merit(self) -> Array:
+        belief = self._belief_now()
+        return super()._merit() if belief is None else belief.mean
+
+    def _belief_now(self) -> Belief | None:
+        self._prepare()
+        return self._belief()
+
+    def _account(self) -> tuple[str, int, str]:
+        belief = self._belief()
+        if belief is None or self._fit is None:
+            return super()._account()
+        return "agent" if self._fit.ok else "fallback", self._fits, digest(self.problem.digest, belief.digest)
+
+    def _score(self, rng: np.random.Generator) -> Array:
+        belief = self._belief()
+        if belief is None:
+            return np.full(len(self.problem), np.nan)
+        after = self._belief_with_pending(belief)
+        return getattr(self, f"_{self.spec.acquisition}")(belief, after, rng)
+
+    def _log_ei(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
+        measured = self._sign * belief.mean[self._ledger.outcomes().index]
+        return acquisition.log_ei(self._sign * belief.mean, after.std, float(measured.max()))
+
+    def _ucb(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
+        return acquisition.ucb(self._sign * belief.mean, after.std, self.options.beta)
+
+    def _max_variance(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
+        return acquisition.max_variance(after.std)
+
+    def _integrated_variance(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
+        return acquisition.integrated_variance(after.covariance(self._anchors), after.std, after.noise_variance)
+
+    def _straddle(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
+        level = self.options.threshold
+        if level is None:
+            level = self._sign * float(np.quantile(self._sign * belief.mean, self.options.quantile))
+        return acquisition.straddle(belief.mean, after.std, level)
+
+    def _thompson(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
+        return self._sign * self._draw(after, rng)
+
+    def _novelty(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
+        return acquisition.novelty(self._draw(after, rng), self._ledger.outcomes().value, self.options.neighbours)
+
+    def _draw(self, belief: Belief, rng: np.random.Generator) -> Array:
+        normal = rng.standard_normal(len(self._anchors))
+        return acquisition.thompson(belief.mean, belief.covariance(self._anchors), self._anchors, normal)
+
+
+class GPAgent(SurrogateAgent):
+    """Gaussian process on coordinates alone: what a map knows without its image."""
+
+
+class PatchGPAgent(SurrogateAgent):
+    """Gaussian process on principal components of image patches and on coordinates."""
+
+    Options: ClassVar[type[BaseModel]] = PatchOptions
+
+    def _build_features(self) -> Features:
+        return build_features(self.problem, self.options.components)
+
+
+class DKLAgent(PatchGPAgent):
+    """Deep kernel learning: the patch kernel after a small net that starts as the identity.
+
+    Wilson, Hu, Salakhutdinov & Xing, Deep kernel learning, Proc. AISTATS 51, 370 (2016),
+    doi:10.48550/arXiv.1511.02222.
+    """
+
+    Options: ClassVar[type[BaseModel]] = DKLOptions
+
+    def _kernel(self) -> CandidateKernel:
+        columns = self._features.patch_columns
+        if not columns:
+            return super()._kernel()
+        seed = int(generator(self.spec.seed, "net").integers(2**62))
+        first = torch.Generator().manual_seed(seed)
+        return CandidateKernel(columns, Warp(columns, self.options.hidden, self.options.prior_std, first))
+
+    def _adam_steps(self) -> int:
+        return self.options.steps
