@@ -65,7 +65,7 @@ class ReplayDriver(TwinDriver):
         signals, values = signals_of(dataset)
         super().__init__(World(seed, state, pace), signals, {**values, **state.get("values", {})})
         self._dataset = dataset
-        self._thin = thin
+        self._thin, self._pace = thin, pace
         x, y = state.get("position", (0.0, 0.0))
         self._x, self._y = float(x), float(y)
         self._visited = {(int(row), int(column)) for row, column in state.get("visited", [])}
@@ -84,7 +84,7 @@ class ReplayDriver(TwinDriver):
             "version": "1",
             "mode": data.mode,
             "capabilities": [*capabilities, "feedback"] if data.kind == "spm" else capabilities,
-            "virtual_clock": True,
+            "virtual_clock": self._pace is None,
             "signals": dict(self._signals),
             "channels": list(data.channels),
             "spectra": {
@@ -222,6 +222,7 @@ class ReplayDriver(TwinDriver):
     def withdraw(self) -> None:
         """Lift the tip; takes time unless it is lifted already."""
         self._need_tip()
+        self._refuse_when_busy()
         if self._values["tip"] == "tracking":
             self._world.advance(self._dataset.timing.withdraw_s)
             self._values.update(tip="withdrawn", z=WITHDRAWN_Z, feedback=False)
@@ -229,6 +230,7 @@ class ReplayDriver(TwinDriver):
     def approach(self) -> None:
         """Bring the tip to the surface and close the loop; takes time unless it is there."""
         self._need_tip()
+        self._refuse_when_busy()
         if self._values["tip"] == "withdrawn":
             self._world.advance(self._dataset.timing.approach_s)
         self._values.update(tip="tracking", z=0.0, feedback=True)

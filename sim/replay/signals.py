@@ -51,9 +51,9 @@ def _spm() -> tuple[dict[str, SignalInfo], dict[str, Value]]:
         "drive_amplitude": 1.0,
         "drive_frequency": 350e3,
         "phase_offset": 0.0,
-        "feedback": True,
-        "z": 0.0,
-        "tip": "tracking",
+        "feedback": False,
+        "z": WITHDRAWN_Z,
+        "tip": "withdrawn",
     }
     return signals, values
 

@@ -31,9 +31,19 @@ def make_dataset(kind="spm", image=None, valid=None) -> Dataset:
     )
 
 
+def open_tracking(dataset, **options) -> ReplayDriver:
+    """Return a driver whose tip is at the surface already, at time 0."""
+    return ReplayDriver(dataset, state={"values": {"tip": "tracking", "feedback": True, "z": 0.0}}, **options)
+
+
 @pytest.fixture
 def make():
     return make_dataset
+
+
+@pytest.fixture
+def tracking():
+    return open_tracking
 
 
 @pytest.fixture
@@ -43,4 +53,4 @@ def dataset():
 
 @pytest.fixture
 def driver(dataset):
-    return ReplayDriver(dataset, seed=3)
+    return open_tracking(dataset, seed=3)

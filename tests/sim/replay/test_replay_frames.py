@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from probeline.core.errors import Busy, CommandRejected, LimitError
-from probeline.sim.replay.driver import ReplayDriver
 from probeline.sim.replay.sampling import bilinear
 
 N, PIXEL = 24, 10e-9
@@ -38,7 +37,7 @@ def test_quarter_turn_is_counter_clockwise(driver, dataset):
 
 @pytest.mark.parametrize("slow", ["up", "down"])
 @pytest.mark.parametrize("degrees", [0, 37, -90])
-def test_asymmetric_landmark_stays_where_it_is(make, degrees, slow):
+def test_asymmetric_landmark_stays_where_it_is(make, degrees, slow, tracking):
     row, column = np.indices((64, 64))
     big, little = (40.0, 36.0), (28.0, 27.0)  # row, column
 
@@ -48,7 +47,7 @@ def test_asymmetric_landmark_stays_where_it_is(make, degrees, slow):
     data = make(image=blob(big, 4.0) + 0.4 * blob(little, 2.0))
     angle, size, pixels = math.radians(degrees), 36 * PIXEL, 72
     settings = {"width": size, "height": size, "pixels": pixels, "lines": pixels, "angle": angle, "slow": slow}
-    seen = frame(ReplayDriver(data), **settings)[0]
+    seen = frame(tracking(data), **settings)[0]
     assert np.isfinite(seen).all()
     for (r, c), reach in ((big, 8), (little, 5)):
         x, y = (c - 31.5) * PIXEL, (r - 31.5) * PIXEL
@@ -103,8 +102,9 @@ def test_abort_leaves_nan_and_frees_the_driver(driver, dataset):
         next(lines)
     with pytest.raises(Busy):
         driver.start_scan(FULL)
-    with pytest.raises(Busy):
-        driver.move(0.0, 0.0)
+    for busy in (lambda: driver.move(0.0, 0.0), driver.withdraw, driver.approach):
+        with pytest.raises(Busy):
+            busy()
     driver.hold()
     result = acquisition.result()
     np.testing.assert_array_equal(result["data"][:, :3], dataset.images[:, :3])
@@ -132,11 +132,11 @@ def test_senseless_frames_are_refused_before_time_passes(driver, change, error):
     assert driver.clock() == 0.0
 
 
-def test_added_noise_has_the_stated_size_and_is_new_in_each_frame(make):
+def test_added_noise_has_the_stated_size_and_is_new_in_each_frame(make, tracking):
     rng = np.random.default_rng(1)
     data = make(image=rng.normal(size=(64, 64)))
     wide = {"width": 64 * PIXEL, "height": 64 * PIXEL, "pixels": 64, "lines": 64}
-    noisy, again = (ReplayDriver(data, seed=5, noise=0.1) for _ in range(2))
+    noisy, again = (tracking(data, seed=5, noise=0.1) for _ in range(2))
     first, second = frame(noisy, **wide)[0], frame(noisy, **wide)[0]
     # 4096 values: the standard deviation is known to 1.1 %, the robust one of the image to 3 %.
     assert np.std(first - data.images[0]) == pytest.approx(0.1, rel=0.1)

@@ -53,6 +53,13 @@ def test_beam_has_no_feedback(beam):
             call()
 
 
+def test_opens_withdrawn(dataset):
+    driver = ReplayDriver(dataset)
+    assert driver.get_many(["tip", "feedback", "bias"]) == {"tip": "withdrawn", "feedback": False, "bias": 0.0}
+    driver.approach()
+    assert driver.clock() == pytest.approx(20.0)
+
+
 def test_tip_postures(driver):
     driver.set_many({"bias": 3.0, "drive_amplitude": 2.0})
     driver.hold()

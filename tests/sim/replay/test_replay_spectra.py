@@ -32,10 +32,10 @@ def test_spectra_at_grid_nodes_are_the_stored_ones(driver, dataset):
     assert result["coords"]["energy"] == list(range(32))
 
 
-def test_between_nodes_the_nearest_measured_pixel_answers(make):
+def test_between_nodes_the_nearest_measured_pixel_answers(make, tracking):
     valid = np.ones((N, N), bool)
     valid[5, 5] = False
-    driver = ReplayDriver(make(valid=valid))
+    driver = tracking(make(valid=valid))
     go(driver, 10.2, 3.4)
     source = spectrum(driver)["provenance"]
     assert source["source_index"] == [10, 3]
@@ -44,10 +44,10 @@ def test_between_nodes_the_nearest_measured_pixel_answers(make):
     assert spectrum(driver)["provenance"]["source_index"] == [5, 6]
 
 
-def test_where_nothing_was_measured_nothing_is_answered(make):
+def test_where_nothing_was_measured_nothing_is_answered(make, tracking):
     valid = np.zeros((N, N), bool)
     valid[8:16, 8:16] = True
-    driver = ReplayDriver(make(valid=valid))
+    driver = tracking(make(valid=valid))
     go(driver, 7.2, 10)
     with pytest.raises(NotMeasured, match=r"0\.75 pixels"):
         spectrum(driver)
@@ -110,8 +110,8 @@ def test_moves_outside_are_refused(driver, x):
     assert driver.clock() == 0.0
 
 
-def test_thinning_splits_the_counts_by_seed_and_pixel_alone(dataset):
-    thinned, again, other = (ReplayDriver(dataset, seed=seed, thin=0.3) for seed in (3, 3, 4))
+def test_thinning_splits_the_counts_by_seed_and_pixel_alone(dataset, tracking):
+    thinned, again, other = (tracking(dataset, seed=seed, thin=0.3) for seed in (3, 3, 4))
     go(again, 20, 20)
     spectrum(again)  # the order of visits must not matter
     for driver in (thinned, again, other):
