@@ -1,0 +1,99 @@
+"""The HDF5 file that frames stream into, readable while it grows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import DataError
+
+DATASET = "/entry/data/data"
+LINE_CLOCK = "/entry/data/line_clock"
+
+
+class FrameFile:
+    """Frames of one geometry in one file, single writer, many readers (SWMR).
+
+    ``/entry/data/data`` has axes (frame, channel, line, pixel); ``/entry/data/line_clock``
+    (frame, line) has the instrument time (s) at the end of each line. Both are NaN where
+    nothing was measured.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the file is made, named by a uuid.
+    channels, units : sequence of str
+        Name and unit of each channel.
+    geometry : mapping
+        Parameters of the frames, kept as attributes; ``lines`` and ``pixels`` give the shape.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be made.
+    """
+
+    def __init__(self, folder: Path, channels: Sequence[str], units: Sequence[str], geometry: Mapping[str, Any]):
+        self.uid = str(uuid.uuid4())
+        self.path = folder / f"{self.uid}.h5"
+        self.geometry = dict(geometry)
+        self.shape = (len(channels), int(geometry["lines"]), int(geometry["pixels"]))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = h5py.File(self.path, "w", libver="latest")
+        except OSError as error:
+            raise DataError(f"cannot write frames to {self.path}: {error}") from error
+        depth, lines, pixels = self.shape
+        self._data = self._file.create_dataset(
+            DATASET, (0, *self.shape), "<f8", maxshape=(None, *self.shape), chunks=(1, depth, 1, pixels),
+            fillvalue=np.nan,
+        )  # fmt: skip
+        self._clock = self._file.create_dataset(
+            LINE_CLOCK, (0, lines), "<f8", maxshape=(None, lines), chunks=(1, lines), fillvalue=np.nan
+        )
+        self._data.parent.attrs.update({**geometry, "channels": list(channels), "channel_units": list(units)})
+        self._file.swmr_mode = True
+
+    def begin(self, index: int) -> None:
+        """Make room for frame ``index``, empty."""
+        if index < len(self._data):  # taken before but never announced: stopped, or not read
+            self._data[index] = np.nan
+            self._clock[index] = np.nan
+        else:
+            self._data.resize(index + 1, axis=0)
+            self._clock.resize(index + 1, axis=0)
+
+    def write(self, index: int, first: int, block: NDArray[np.float64], clock: float) -> None:
+        """Write lines ``first ...`` of frame ``index`` and flush them.
+
+        Parameters
+        ----------
+        index : int
+            Frame.
+        first : int
+            First line of the block.
+        block : ndarray, shape (channel, line, pixel)
+            In the units of the file.
+        clock : float
+            Instrument time (s) at the end of the block.
+        """
+        lines = slice(first, first + block.shape[1])
+        self._data[index, :, lines] = block
+        self._clock[index, lines] = clock
+        self._data.flush()
+        self._clock.flush()
+
+    def write_clock(self, index: int, line_clock: NDArray[np.float64]) -> None:
+        """Write the instrument time (s) at the end of each line, shape (line,), and flush it."""
+        self._clock[index] = line_clock
+        self._clock.flush()
+
+    def close(self) -> None:
+        """Close the file; idempotent."""
+        self._file.close()

@@ -1,0 +1,315 @@
+"""The guard: every driver stands behind one, and nothing leaves the envelope through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.envelope import Envelope
+from ..core.errors import NotSupported
+from .drivers import Acquisition, Description, Driver, ScanSettings, Value
+from .ledger import Ledger, pulses_of
+from .limits import check_number, check_scan, check_signal, check_spectrum, check_travel, effective_envelope
+from .threads import CallThread
+
+PATIENCE = 2.0  # s, how long a posture lets a call that was told to end come to its end
+
+
+class Guard:
+    """Fills the driver protocols around ``driver`` and refuses what leaves the envelope.
+
+    Every request is checked completely before any part of it is sent: out of range and
+    non-finite are refused, never clipped. Calls run on one thread of the driver's own with a
+    deadline. ``hold``, ``park``, ``make_safe``, ``clock`` and ``abort`` take a second way, work
+    while a call is stuck or an acquisition runs, and never need a budget.
+
+    Parameters
+    ----------
+    driver : Driver
+        In this process or hosted in another one.
+    envelope : Envelope
+        Limits, largest steps and budgets, in SI.
+    timeout : float
+        Wall seconds a call may take, beyond the instrument time it is known to need.
+
+    Raises
+    ------
+    SpecError
+        When the envelope names what this driver does not have, leaves nothing of a range, or
+        sets a budget that cannot be counted.
+    """
+
+    def __init__(self, driver: Driver, envelope: Envelope, *, timeout: float = 30.0):
+        self._driver: Any = driver
+        self._timeout = timeout
+        own = driver.describe()
+        self._name = str(own["model"])
+        self._envelope = effective_envelope(own, envelope)
+        self._thread = CallThread(self._name)
+        self._control = CallThread(f"{self._name} control")
+        self._ledger = Ledger(self.clock, own["spectra"])
+        self._ledger.require(envelope.budgets)
+        self._description = self._describe(own)
+
+    def _describe(self, own: Description) -> Description:
+        """Return the driver's own description, narrowed by the envelope, with the ledger's signals."""
+        limits = self._envelope.limits
+        signals = {
+            key: {**info, "limits": limits[key]} if key in limits and info["dtype"] in ("number", "integer") else info
+            for key, info in own["signals"].items()
+        }
+        return {  # pyright: ignore[reportReturnType]  # the same keys as it came with
+            **own,
+            "signals": {**signals, **self._ledger.signals()},
+            "scan_range": (*limits["x"], *limits["y"]),
+        }
+
+    def describe(self) -> Description:
+        """Return the driver's description; limits and ``scan_range`` are what the envelope leaves of them."""
+        return self._description
+
+    # named signals
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Value]:
+        """Return the present value of each key, ``spent_...`` from the ledger.
+
+        Raises
+        ------
+        CommandRejected
+            For an unknown key.
+        DriverTimeout
+            When the driver does not answer in time.
+        """
+        counted = {key for key in self._ledger.signals() if key in keys}
+        rest = [key for key in keys if key not in counted]
+        values = self._call("get_many", self._driver.get_many, rest) if rest or not counted else {}
+        return {key: self._ledger.spent(key.removeprefix("spent_")) if key in counted else values[key] for key in keys}
+
+    def set_many(self, values: Mapping[str, Value]) -> None:
+        """Check all values, then set them together.
+
+        Raises
+        ------
+        CommandRejected, LimitError
+            Before anything is sent.
+        """
+        signals = self._description["signals"]
+        for key, value in values.items():
+            check_signal(key, signals, value, self._envelope)
+        stepping = [key for key in values if key in self._envelope.max_step]
+        present = self.get_many(stepping) if stepping else {}
+        for key in stepping:
+            self._envelope.check_step(key, float(present[key]), float(values[key]), signals[key]["unit"])
+        self._call("set_many", self._driver.set_many, {key: _plain(value) for key, value in values.items()})
+
+    # time and state
+
+    def clock(self) -> float:
+        """Return the instrument time (s), also while a call is stuck."""
+        return self._control.call("clock", self._timeout, self._driver.clock)
+
+    def wait(self, seconds: float) -> None:
+        """Let ``seconds`` of instrument time pass.
+
+        Raises
+        ------
+        LimitError
+            When it is negative, not finite, or more than the budget of seconds has left.
+        """
+        Envelope(limits={"wait": (0.0, 1e9)}).check("wait", check_number("wait", seconds, "s"), "s")
+        self._afford(seconds=seconds)
+        self._call("wait", self._driver.wait, float(seconds), needs=seconds)
+
+    def state(self) -> dict[str, Any]:
+        """Return what is needed to open the instrument again as it is now; JSON."""
+        return self._call("state", self._driver.state)
+
+    # postures
+
+    def hold(self) -> None:
+        """End motion and acquisition, change nothing else."""
+        self._control.call("hold", self._timeout, self._driver.hold)
+
+    def park(self) -> None:
+        """Lift the tip, blank the beam."""
+        self._posture("park", self._driver.park)
+
+    def make_safe(self) -> None:
+        """Withdraw and switch off in the order that the mode needs."""
+        self._posture("make_safe", self._driver.make_safe)
+
+    def _posture(self, what: str, function: Callable[[], None]) -> None:
+        """End what runs, then act: alone if the driver's thread comes to rest, beside it if it is stuck."""
+        self.hold()
+        with self._thread.quiet(PATIENCE):
+            self._control.call(what, self._timeout, function)
+
+    def close(self) -> None:
+        """End what runs and release the controller. Idempotent."""
+        with self._thread.quiet(PATIENCE):
+            self._driver.close()
+        self._thread.close()
+        self._control.close()
+
+    # scan
+
+    def check_frame(self, settings: ScanSettings) -> None:
+        """Raise what :meth:`start_scan` would raise for these settings; starts nothing."""
+        check_scan(settings, self._envelope)
+
+    def start_scan(self, settings: ScanSettings) -> Acquisition:
+        """Start one frame when all four of its corners, as rotated, are inside the limits.
+
+        Raises
+        ------
+        LimitError, CommandRejected
+            Before anything is sent.
+        Busy
+            While another acquisition runs.
+        """
+        self._need("scan")
+        check_scan(settings, self._envelope)
+        seconds = settings["lines"] * settings.get("line_time", 0.0)
+        self._afford(seconds=seconds, frames=1)
+        plain = {key: _plain(value) for key, value in settings.items()}
+        started = self._call("start_scan", self._driver.start_scan, plain)
+        self._ledger.charge(frames=1)
+        return GuardedAcquisition(self, started, "scan", seconds)
+
+    # position
+
+    def move(self, x: float, y: float) -> None:
+        """Move the probe when the target is inside the limits and not too large a step away.
+
+        Raises
+        ------
+        LimitError
+            Before anything is sent.
+        """
+        self._need("position")
+        x, y = check_travel(x, y, self._envelope)
+        if {"x", "y"} & set(self._envelope.max_step):
+            here = self.position()
+            for axis, old, new in (("x", here[0], x), ("y", here[1], y)):
+                self._envelope.check_step(axis, old, new, "m")
+        self._afford(seconds=0.0)
+        self._call("move", self._driver.move, x, y)
+
+    def position(self) -> tuple[float, float]:
+        """Return the scanner coordinates (m), read back."""
+        self._need("position")
+        x, y = self._call("position", self._driver.position)
+        return x, y
+
+    # spectroscopy
+
+    def start_spectrum(self, kind: str, settings: Mapping[str, Value]) -> Acquisition:
+        """Start a measurement where the probe is, when its settings and its cost are allowed.
+
+        Raises
+        ------
+        LimitError, CommandRejected, UnknownNameError
+            Before anything is sent.
+        Busy, NotMeasured
+            From the driver.
+        """
+        self._need("spectroscopy")
+        spectra = self._description["spectra"]
+        complete = check_spectrum(kind, spectra, settings, self._envelope)
+        pulses = pulses_of(spectra[kind], complete) or 0
+        self._afford(seconds=0.0, pulses=pulses, spectra=1)
+        plain = {key: _plain(value) for key, value in settings.items()}
+        started = self._call("start_spectrum", self._driver.start_spectrum, kind, plain)
+        self._ledger.charge(pulses=pulses, spectra=1)
+        return GuardedAcquisition(self, started, kind, 0.0)
+
+    # feedback
+
+    def set_feedback(self, on: bool) -> None:
+        """Close or open the z loop at the present setpoint."""
+        self._need("feedback")
+        self._call("set_feedback", self._driver.set_feedback, bool(on))
+
+    def withdraw(self) -> None:
+        """Retract z by the controller's own command; like a posture it never needs a budget."""
+        self._need("feedback")
+        self._call("withdraw", self._driver.withdraw)
+
+    def approach(self) -> None:
+        """Bring the tip to the setpoint and close the loop."""
+        self._need("feedback")
+        self._afford(seconds=0.0)
+        self._call("approach", self._driver.approach)
+
+    # how
+
+    def _need(self, capability: str) -> None:
+        if capability not in self._description["capabilities"]:
+            raise NotSupported(f"{self._name} has no {capability}; it has {self._description['capabilities']}")
+
+    def _afford(self, **costs: float) -> None:
+        for name, cost in costs.items():
+            if name in self._envelope.budgets:
+                self._envelope.check_spend(name, self._ledger.spent(name), cost)
+
+    def _call(self, what: str, function: Callable[..., Any], *args: Any, needs: float = 0.0) -> Any:
+        return self._thread.call(what, self._timeout + needs, function, *args)
+
+
+class GuardedAcquisition:
+    """An acquisition of which every block is fetched on the driver's thread and paid for.
+
+    Parameters
+    ----------
+    guard : Guard
+        Keeps the time.
+    acquisition : Acquisition
+        The driver's own.
+    what : str
+        Name for messages.
+    seconds : float
+        Instrument time that a block may take beyond the usual timeout (s).
+    """
+
+    def __init__(self, guard: Guard, acquisition: Acquisition, what: str, seconds: float):
+        self._guard = guard
+        self._acquisition = acquisition
+        self._blocks = iter(acquisition)
+        self._what = what
+        self._seconds = seconds
+
+    def __iter__(self) -> Iterator[tuple[int, NDArray[np.float64], float]]:
+        """Yield ``(first, block, clock)`` as the driver does.
+
+        Raises
+        ------
+        LimitError
+            When a budget is exceeded while it runs; it is aborted first.
+        DriverTimeout
+            When a block does not come in time; abort it then.
+        """
+        while (item := self._guard._call(self._what, next, self._blocks, None, needs=self._seconds)) is not None:
+            try:
+                self._guard._afford(seconds=0.0)
+            except Exception:
+                self.abort()
+                raise
+            yield item
+
+    def abort(self) -> None:
+        """End it now, from any thread, whatever the driver's thread does."""
+        self._acquisition.abort()
+
+    def result(self) -> dict[str, Any]:
+        """Return the result, running to the end if need be."""
+        for _ in self:
+            pass
+        return self._guard._call(f"{self._what} result", self._acquisition.result)
+
+
+def _plain(value: Any) -> Value:
+    """Return numpy scalars as Python values: drivers see JSON only."""
+    return value.item() if isinstance(value, np.generic) else value

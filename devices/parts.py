@@ -1,0 +1,153 @@
+"""The smaller parts of an instrument: z control, drive, beam, time, state, ledger."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ophyd import Component, Kind
+
+from ..core.errors import UnknownNameError
+from .limits import check_number
+from .link import Link, LinkedDevice, Progress
+from .signals import DriverSignal, ReadOnly
+
+
+class ZController(LinkedDevice):
+    """The z loop of an SPM: ``feedback`` (on or off), ``setpoint``, ``readback`` (nm)."""
+
+    feedback = Component(DriverSignal, "feedback", kind=Kind.normal)
+    setpoint = Component(DriverSignal, "setpoint", kind=Kind.normal)
+    readback = Component(DriverSignal, "z", unit="nm", kind=Kind.normal)
+
+    def withdraw(self) -> Progress:
+        """Retract by the controller's own command; the status finishes when z is at its limit."""
+        return self.perform(self.link.driver.withdraw)
+
+    def approach(self) -> Progress:
+        """Bring the tip to the setpoint; the status finishes when the loop is closed."""
+        return self.perform(self.link.driver.approach)
+
+
+class Bias(DriverSignal):
+    """The bias voltage (V), by the convention that the driver's metadata state."""
+
+    def __init__(self, *, parent: Any, **kwargs: Any):
+        super().__init__("bias", unit="V", parent=parent, **kwargs)
+
+
+class BeamBlanker(DriverSignal):
+    """Whether the beam is kept off the sample."""
+
+    def __init__(self, *, parent: Any, **kwargs: Any):
+        super().__init__("blanked", parent=parent, **kwargs)
+
+
+class PFMDrive(LinkedDevice):
+    """The drive of piezoresponse imaging; ``phase_offset`` (deg) is the reference of the phase."""
+
+    amplitude = Component(DriverSignal, "drive_amplitude", unit="V", kind=Kind.normal)
+    frequency = Component(DriverSignal, "drive_frequency", unit="kHz", kind=Kind.normal)
+    phase_offset = Component(DriverSignal, "phase_offset", unit="deg", kind=Kind.normal)
+
+
+class Clock(ReadOnly):
+    """Instrument time (s): virtual on a twin, monotonic on hardware."""
+
+    def __init__(self, *, parent: Any, **kwargs: Any):
+        super().__init__(ask=lambda link: link.driver.clock(), source="clock", unit="s", parent=parent, **kwargs)
+
+
+class State(ReadOnly):
+    """What reopens the instrument as it is now: JSON text."""
+
+    def __init__(self, *, parent: Any, **kwargs: Any):
+        super().__init__(
+            ask=lambda link: json.dumps(link.driver.state(), sort_keys=True),
+            source="state", dtype="string", parent=parent, **kwargs,
+        )  # fmt: skip
+
+
+class Settle:
+    """Letting instrument time pass: ``set(seconds)``.
+
+    Parameters
+    ----------
+    device : LinkedDevice
+        The instrument.
+    """
+
+    parent = None
+
+    def __init__(self, device: LinkedDevice):
+        self._device = device
+        self.name = f"{device.name}_settle"
+
+    def check_value(self, value: Any) -> None:
+        """Raise unless ``value`` (s) is a finite number.
+
+        Raises
+        ------
+        CommandRejected, LimitError
+            For anything else.
+        """
+        check_number(self.name, value, "s")
+
+    def set(self, value: float) -> Progress:
+        """Let ``value`` seconds of instrument time pass.
+
+        Raises
+        ------
+        CommandRejected, LimitError
+            For what is no finite number.
+        """
+        self.check_value(value)
+        return self._device.perform(self._device.link.driver.wait, float(value))
+
+
+class Posture:
+    """Bringing the instrument into a posture: ``set("park")``, ``"make_safe"``, ``"hold"``, ``"track"``.
+
+    ``track`` is ready to image: approached with the loop closed (SPM); nothing to do for a beam.
+
+    Parameters
+    ----------
+    device : LinkedDevice
+        The instrument.
+    """
+
+    parent = None
+    choices = ("hold", "park", "make_safe", "track")
+
+    def __init__(self, device: LinkedDevice):
+        self._device = device
+        self.name = f"{device.name}_posture"
+
+    def check_value(self, value: Any) -> None:
+        """Raise unless ``value`` is one of ``choices``.
+
+        Raises
+        ------
+        UnknownNameError
+            For anything else.
+        """
+        if value not in self.choices:
+            raise UnknownNameError("posture", value, self.choices)
+
+    def set(self, value: str) -> Progress:
+        """Bring the instrument into the posture ``value``.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is no such posture.
+        """
+        self.check_value(value)
+        driver = self._device.link.driver
+        acts = {"hold": driver.hold, "park": driver.park, "make_safe": driver.make_safe, "track": self._track}
+        return self._device.perform(acts[value])
+
+    def _track(self) -> None:
+        link: Link = self._device.link
+        if "feedback" in link.description["capabilities"] and not link.driver.get_many(["feedback"])["feedback"]:
+            link.driver.approach()
