@@ -85,7 +85,7 @@ def wilcoxon_p(a: ArrayLike, b: ArrayLike) -> float:
     difference = _differences(a, b)
     if not difference.any():
         return 1.0
-    return float(stats.wilcoxon(difference).pvalue)
+    return float(np.asarray(stats.wilcoxon(difference))[1])
 
 
 def holm(p_values: Sequence[float] | Array) -> Array:
