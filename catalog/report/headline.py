@@ -1,0 +1,78 @@
+"""The first lines of a report: what was done and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .facts import Facts
+from .numbers import NONE, duration, measured, position
+from .tables import spent_seconds, utc
+
+_GOALS = {
+    "optimum": "find the optimum of",
+    "map": "map",
+    "all_above": "find all places above a threshold of",
+    "diverse": "find as diverse values as possible of",
+}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What stands on top of the page.
+
+    Attributes
+    ----------
+    title, sentence : str
+        What was done.
+    ended : str
+        How it ended, in words.
+    complete : bool
+        Whether it ended as planned.
+    figures : list of (str, str)
+        Name and value of the main numbers.
+    """
+
+    title: str
+    sentence: str
+    ended: str
+    complete: bool
+    figures: list[tuple[str, str]]
+
+
+def headline(facts: Facts) -> Headline:
+    """Return the headline of a run, complete or not."""
+    about, best = facts.about, facts.best
+    sample = {**about["driver"].get("metadata", {}), **about["instrument"].get("metadata", {})}.get("sample", {})
+    material = sample.get("material") or sample.get("id") if isinstance(sample, dict) else str(sample)
+    agent, name = about["agent"], facts.objective.replace("_", " ")
+    seed = agent.get("seed")
+    sentence = (
+        f"Agent {agent['kind']} (seed {seed}) chose where to measure, to {_GOALS.get(about['goal'], about['goal'])} "
+        f"{name}" + (f" on {material}" if material else "") + f", on {about['instrument']['backend']}."
+    )
+    failed = int((facts.table["status"] == "failed").sum())
+    points = f"{len(facts.measured)} of {about['budget'].get('points')}" + (f", {failed} failed" if failed else "")
+    figures = [
+        (f"{'lowest' if facts.minimise else 'best'} {name}", NONE),
+        ("at (sample frame)", NONE),
+        ("points", points),
+        ("instrument time", duration(spent_seconds(facts))),
+        ("goal", about["goal"].replace("_", " ")),
+        ("objective", f"{name} ({facts.unit})" if facts.unit else f"{name} (no unit)"),
+        ("agent", f"{agent['kind']}, seed {seed}"),
+        ("begun", utc(facts.run.start.get("time"))),
+    ]
+    if best is not None:
+        figures[0] = (figures[0][0], measured(best["objective"], best["sigma"], facts.unit))
+        figures[1] = (figures[1][0], f"{position(best['x'], best['y'])}, decision {best.name}")
+    title = f"Exploration of {name} with {about['instrument']['name'].upper()}"
+    return Headline(title, sentence, *_ended(facts), figures)
+
+
+def _ended(facts: Facts) -> tuple[str, bool]:
+    stop = facts.run.stop
+    if stop is None:
+        return "Not ended: the record has no stop document; the run goes on, or its process died.", False
+    status, reason = stop.get("exit_status", ""), stop.get("reason", "")
+    words = {"success": "Completed", "abort": "Aborted", "fail": "Failed"}.get(status, status)
+    return f"{words}: {reason}." if reason else f"{words}.", status == "success"

@@ -1,0 +1,174 @@
+"""How the search went: best value so far, and predictions against measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ...core.errors import SpecError
+from ..run import Run
+from .facts import Facts
+from .numbers import labelled
+from .pictures import BLUE, GREY, ORANGE, RED, Picture, Section, styled, svg
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_AXES = {"number": "measurement", "seconds": "instrument time (s)"}
+
+
+@dataclass(frozen=True)
+class Band:
+    """Best value so far of the reference runs: lowest, median and highest at each place of ``at``."""
+
+    at: NDArray[np.float64]
+    low: NDArray[np.float64]
+    median: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def check_reference(facts: Facts, reference: Sequence[Run]) -> list[Facts]:
+    """Return the reference runs, if they can be compared with the run.
+
+    Raises
+    ------
+    SpecError
+        When one of them chose otherwise than at random, on another back-end or for another
+        objective, or when the instrument is live: its sample cannot be measured twice.
+    """
+    others = [Facts(run) for run in reference]
+    if others and not facts.about["driver"].get("virtual_clock"):
+        raise SpecError(
+            f"run {facts.run.uid}: a live instrument has no counterfactual, so runs of another time are no reference; "
+            "leave reference out"
+        )
+    for other in others:
+        wanted = ("random", facts.about["instrument"]["backend"], facts.objective, facts.unit)
+        found = (other.about["agent"]["kind"], other.about["instrument"]["backend"], other.objective, other.unit)
+        if found != wanted:
+            raise SpecError(
+                f"run {other.run.uid} is no reference: its agent, instrument, objective and unit are {found}, "
+                f"they should be {wanted}; leave it out"
+            )
+    return [other for other in others if other.best is not None]
+
+
+def history_section(facts: Facts, reference: Sequence[Facts]) -> Section:
+    """Return the part of the page with the best value so far."""
+    title = "Best value so far"
+    if facts.best is None:
+        return Section(title, ["No measurement gave a value."])
+    text = [_compared(facts, reference)]
+    if facts.about["goal"] != "optimum":
+        text.append(f"The goal was {facts.about['goal']}, not the optimum: the best value is only a by-product.")
+    return Section(title, text, [_best(facts, reference, axis) for axis in _AXES])
+
+
+def _compared(facts: Facts, reference: Sequence[Facts]) -> str:
+    if reference:
+        runs = ", ".join(
+            f"{other.run.uid[:8]} (agent seed {other.about['agent'].get('seed')}, {len(other.measured)} points)"
+            for other in reference
+        )
+        text = (
+            f"Orange: {len(reference)} runs that chose at random on the same instrument, from the lowest to the "
+            f"highest, with their median: {runs}."
+        )
+        options = [run.about["instrument"].get("options") for run in (facts, *reference)]
+        if any(other != options[0] for other in options):
+            text += " The options of the instrument differ between these runs, so they saw different samples."
+        return text
+    if facts.about["driver"].get("virtual_clock"):
+        return "No runs that chose at random were given to compare with."
+    return "There is no comparison with random choice: a live instrument has no counterfactual."
+
+
+def random_band(reference: Sequence[Facts], axis: str) -> Band:
+    """Return the best value so far of the reference runs, as far as the shortest of them went.
+
+    Parameters
+    ----------
+    reference : sequence of Facts
+        At least one run with a value.
+    axis : {"number", "seconds"}
+        Against the number of the measurement or the instrument time (s).
+    """
+    tracks = [(other.measured[axis].to_numpy(float), other.best_so_far().to_numpy(float)) for other in reference]
+    end = min(at[-1] for at, _ in tracks)
+    at = np.unique(np.concatenate([at for at, _ in tracks]))
+    # Before all of them have a value there is nothing to compare.
+    start = max(at[np.isfinite(best)][0] for at, best in tracks)
+    at = at[(at >= start) & (at <= end)]
+    held = np.stack([best[np.searchsorted(own, at, side="right") - 1] for own, best in tracks])
+    return Band(at, held.min(axis=0), np.median(held, axis=0), held.max(axis=0))
+
+
+def _best(facts: Facts, reference: Sequence[Facts], axis: str) -> Picture:
+    rows, ok = facts.measured, facts.ok
+    with styled(4.8, 3.4) as figure:
+        ax = figure.subplots()
+        if reference:
+            band = random_band(reference, axis)
+            label = f"random, {len(reference)} runs"
+            ax.fill_between(band.at, band.low, band.high, step="post", color=ORANGE, alpha=0.25, lw=0, label=label)
+            ax.step(band.at, band.median, where="post", color=ORANGE, lw=1.2)
+        seed = ok["source"].eq("seed")
+        ax.plot(ok[axis][seed], ok["objective"][seed], "s", ms=3, color=GREY, label="seed design")
+        ax.plot(ok[axis][~seed], ok["objective"][~seed], "o", ms=3, color=GREY, mfc="none", label="chosen by agent")
+        ax.step(rows[axis], facts.best_so_far(), where="post", color=BLUE, lw=1.8, label="best so far")
+        _failures(ax, facts, axis)
+        ax.set(xlabel=_AXES[axis], ylabel=labelled(facts.objective, facts.unit))
+        figure.legend(loc="outside upper left", ncols=3, handlelength=1.4, columnspacing=1.2)
+        return Picture(svg(figure), "svg+xml", f"Best {facts.objective} so far against {_AXES[axis]}")
+
+
+def _failures(ax: Axes, facts: Facts, axis: str) -> None:
+    failed = facts.table[facts.table["status"] == "failed"]
+    if len(failed):
+        ax.plot(
+            failed[axis], np.full(len(failed), 0.02), "x", ms=5, color=RED, transform=ax.get_xaxis_transform(),
+            label=f"failed ({len(failed)})", clip_on=False,
+        )  # fmt: skip
+
+
+def prediction_section(facts: Facts) -> Section:
+    """Return the part of the page that compares predictions with what was then measured."""
+    title = "Predicted and measured"
+    rows = facts.ok[facts.ok["mean"].notna() & facts.ok["std"].notna()]
+    if rows.empty:
+        return Section(
+            title, ["No prediction preceded a measurement: seed points and agents without a model have none."]
+        )
+    total = np.hypot(rows["std"], rows["sigma"].fillna(0.0))
+    error = (rows["objective"] - rows["mean"]).abs()
+    within = [int((error <= factor * total).sum()) for factor in (1, 2)]
+    text = [
+        f"Every prediction was recorded before its measurement. Of {len(rows)}, {within[0]} lie within one and "
+        f"{within[1]} within two standard deviations (prediction and measurement together); "
+        f"68 % and 95 % would be {0.6827 * len(rows):.0f} and {0.9545 * len(rows):.0f}.",
+        "These points were chosen by the agent, for example because it expected much there; they are not audit "
+        "points drawn at random, so this is no test of its calibration.",
+    ]
+    return Section(title, text, [_predictions(facts, rows)])
+
+
+def _predictions(facts: Facts, table: pd.DataFrame) -> Picture:
+    with styled(4.8, 4.4) as figure:
+        ax = figure.subplots()
+        ax.errorbar(
+            table["mean"], table["objective"], xerr=table["std"], yerr=table["sigma"].fillna(0.0), fmt="none",
+            ecolor=GREY, elinewidth=0.7, zorder=1,
+        )  # fmt: skip
+        drawn = ax.scatter(table["mean"], table["objective"], c=table["number"], cmap="plasma", s=18, zorder=2)
+        values = np.concatenate([table["mean"], table["objective"]])
+        ends = [values.min(), values.max()]
+        ax.plot(ends, ends, "--", color=BLUE, lw=1, zorder=0)
+        figure.colorbar(drawn, ax=ax, label="measurement", shrink=0.82)
+        label = labelled(facts.objective, facts.unit)
+        ax.set(xlabel=f"predicted {label}", ylabel=f"measured {label}", aspect="equal")
+        return Picture(svg(figure), "svg+xml", f"Measured against predicted {facts.objective}")
