@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ..analysis.measurement import Measurement
+from ..core.units import from_si
 
 
 def measurement_from(descriptor: Mapping[str, Any], event: Mapping[str, Any], key: str) -> Measurement:
@@ -26,6 +28,10 @@ def measurement_from(descriptor: Mapping[str, Any], event: Mapping[str, Any], ke
     info = descriptor["data_keys"][key]
     owner = info["object_name"]
     configured = descriptor.get("configuration", {}).get(owner, {}).get("data", {})
+    settings = {name.removeprefix(f"{owner}_"): value for name, value in configured.items()}
+    provenance = json.loads(event["data"].get(f"{owner}_provenance", "{}"))
+    if "phase_offset" in provenance:
+        settings["phase_offset_deg"] = from_si(provenance["phase_offset"], "deg")
     return Measurement(
         kind=info["kind"],
         data=np.asarray(event["data"][key], dtype=float),
@@ -33,5 +39,5 @@ def measurement_from(descriptor: Mapping[str, Any], event: Mapping[str, Any], ke
         channels=info["channels"],
         coords=info["coords"],
         unit=info["units"],
-        settings={name.removeprefix(f"{owner}_"): value for name, value in configured.items()},
+        settings=settings,
     )

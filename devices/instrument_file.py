@@ -13,13 +13,24 @@ from ..core.errors import DataError, SpecError
 
 
 class SurveyDefaults(BaseModel):
-    """The overview frame that an experiment starts with unless told otherwise."""
+    """The overview frame that an experiment starts with unless told otherwise.
+
+    Attributes
+    ----------
+    size_nm, pixels : float, int
+        Edge (nm), and pixels per line.
+    patch_nm : float
+        Edge (nm) of the image patch that describes a candidate.
+    roi : tuple of polygons
+        ``((x, y), ...)`` in nm: where measurements at a point are possible; everywhere when empty.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     size_nm: float
     pixels: int
     patch_nm: float
+    roi: tuple[tuple[tuple[float, float], ...], ...] = ()
 
 
 class InstrumentSpec(BaseModel):

@@ -152,6 +152,7 @@ class ScanEngine(AcquiringDevice):
         self._file: FrameFile | None = None
         self._index = 0
         self._announced = False
+        self._began = 0.0
 
     # acquisition
 
@@ -163,6 +164,7 @@ class ScanEngine(AcquiringDevice):
             self._open(values)
         assert self._file is not None  # just opened
         self._file.begin(self._index)
+        self._began = self.link.driver.clock()
         return acquisition
 
     def _open(self, values: dict[str, Any]) -> None:
@@ -180,7 +182,8 @@ class ScanEngine(AcquiringDevice):
     def _complete(self, result: dict[str, Any]) -> dict[str, Any]:
         assert self._file is not None  # open while an acquisition runs
         self._file.write_clock(self._index, result["line_clock"])
-        return {"uid": self._file.uid, "index": self._index, "path": self._file.path, "shape": self._file.shape}
+        seconds = self.link.driver.clock() - self._began
+        return {"file": self._file, "index": self._index, "seconds": seconds, "line_clock": result["line_clock"]}
 
     def _close(self) -> None:
         """Close the file; the next frame starts another one."""
@@ -210,8 +213,8 @@ class ScanEngine(AcquiringDevice):
 
     # reading
 
-    def describe(self) -> OrderedDict[str, dict[str, Any]]:
-        """Return the data key of the frame: external, with ``channels`` and ``channel_units``."""
+    def describe(self) -> Any:
+        """Return the data keys of the frame (external, with ``channels`` and ``channel_units``) and of its times."""
         key: dict[str, Any] = {
             "source": f"{self.link.description['model']}:scan",
             "dtype": "array",
@@ -222,18 +225,30 @@ class ScanEngine(AcquiringDevice):
             "channel_units": self._units,
             "external": "STREAM:",
         }
-        return OrderedDict({f"{self.name}_frame": key})
+        seconds = {"source": key["source"], "dtype": "number", "dtype_numpy": "<f8", "shape": [], "units": "s"}
+        clock = {**seconds, "dtype": "array", "shape": [self.frame.lines.get()], "dims": ["line"]}
+        return OrderedDict(
+            {f"{self.name}_frame": key, f"{self.name}_duration": seconds, f"{self.name}_line_clock": clock}
+        )
 
-    def read(self) -> OrderedDict[str, dict[str, Any]]:
-        """Return nothing but check that there is a frame: its data are in the announced file.
+    @property
+    def hints(self) -> dict[str, list[str]]:
+        """Show how long the frame took."""
+        return {"fields": [f"{self.name}_duration"]}
+
+    def read(self) -> Any:
+        """Return how long the frame took and when each line ended (s, instrument time).
+
+        Its data are in the announced file.
 
         Raises
         ------
         DriverError
             When no frame was completed since the last trigger.
         """
-        self._measured()
-        return OrderedDict()
+        result = self._measured()
+        values = {f"{self.name}_duration": result["seconds"], f"{self.name}_line_clock": result["line_clock"]}
+        return OrderedDict({key: {"value": value, "timestamp": self._taken} for key, value in values.items()})
 
     def get_index(self) -> int:
         """Return the number of frames that can be announced from the present file."""
@@ -242,16 +257,17 @@ class ScanEngine(AcquiringDevice):
     def collect_asset_docs(self, index: int | None = None) -> Iterator[StreamAsset]:
         """Yield the resource of a new file and the datum of the frame just read."""
         result, self._result = self._measured(), None
+        file: FrameFile = result["file"]
         key = f"{self.name}_frame"
         if not self._announced:
             yield (
                 "stream_resource",
                 {
-                    "uid": result["uid"],
+                    "uid": file.uid,
                     "data_key": key,
                     "mimetype": "application/x-hdf5",
-                    "uri": f"file://localhost{result['path'].as_posix()}",
-                    "parameters": {"dataset": DATASET, "chunk_shape": [1, *result["shape"]], "join_method": "stack"},
+                    "uri": f"file://localhost{file.path.as_posix()}",
+                    "parameters": {"dataset": DATASET, "chunk_shape": [1, *file.shape], "join_method": "stack"},
                     "run_start": "",
                 },
             )
@@ -260,8 +276,8 @@ class ScanEngine(AcquiringDevice):
         yield (
             "stream_datum",
             {
-                "uid": f"{result['uid']}/{start}",
-                "stream_resource": result["uid"],
+                "uid": f"{file.uid}/{start}",
+                "stream_resource": file.uid,
                 "descriptor": "",
                 "indices": {"start": start, "stop": start + 1},
                 "seq_nums": {"start": 0, "stop": 0},

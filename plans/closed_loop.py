@@ -9,18 +9,19 @@ from typing import Any
 
 import bluesky.plan_stubs as bps
 import numpy as np
+from bluesky.utils import FailedStatus
 
 from ..agents.problem import Problem, build_problem
 from ..analysis.measurement import Scalar
 from ..catalog.measurements import measurement_from
 from ..catalog.run import Run
 from ..catalog.surveying import SurveyImage, admissible_pixels, survey_image
-from ..core.errors import LimitError, RefusedError
+from ..core.errors import LimitError, NotMeasured, RefusedError
 from .gate import Admitted, Gate, Refused
 from .measure import measure_at
 from .records import decision_record, emit, outcome_record, posterior_record, progress_record, target_record
 from .settings import ExploreSettings
-from .stubs import Plan, park, prepare, take_frame
+from .stubs import Plan, park, prepare, set_phase_reference, take_frame
 from .tap import RunTap
 from .tracking import Tracker
 from .worker import AgentWorker, await_future
@@ -146,7 +147,9 @@ class ClosedLoop:
         for device in (self._instrument.scan, self._instrument.clock, self._instrument.state):
             yield from bps.read(device)
         yield from bps.save()
-        return self._read_image("survey")
+        image = self._read_image("survey")
+        yield from set_phase_reference(self._instrument, image)
+        return image
 
     def _read_image(self, stream: str) -> SurveyImage:
         return survey_image(Run.from_documents(self._tap.documents), stream)
@@ -208,16 +211,7 @@ class ClosedLoop:
         if self._tracker.due(self._done):
             yield from self._tracker.register(self._decision, lambda: self._read_image("reference"))
         self._gate.take(point.candidate)
-        now = yield from bps.rd(self._instrument.clock)
-        yield from measure_at(
-            self._instrument, self._target,
-            decision=self._decision, x_nm=point.x, y_nm=point.y,
-            offset_nm=self._tracker.offset(problem.pixel[point.candidate, 0], now),
-        )  # fmt: skip
-        descriptor, event = self._tap.event("primary")
-        measurement = measurement_from(descriptor, event, self._instrument.keys["spectrum"])
-        scalar = self._scalarizer(measurement, **self._options)
-        ended = event["data"][self._instrument.keys["clock"]]
+        scalar, ended = yield from self._measured_value(problem, point)
         self._last_cost = ended - began
         good = scalar.flag == "ok"
         if good:
@@ -232,6 +226,28 @@ class ClosedLoop:
         self._refusals = 0
         if self._done % POSTERIOR_EVERY == 0 and self._done < self._settings.points:
             yield from self._record_posterior(worker)
+
+    def _measured_value(self, problem: Problem, point: Admitted) -> Plan:
+        """Measure at ``point`` and return the scalar of the recorded event and the clock (s) at its end."""
+        now = yield from bps.rd(self._instrument.clock)
+        try:
+            yield from measure_at(
+                self._instrument,
+                self._target,
+                decision=self._decision,
+                x_nm=point.x,
+                y_nm=point.y,
+                offset_nm=self._tracker.offset(problem.pixel[point.candidate, 0], now),
+            )
+        except FailedStatus as failure:
+            # A replay without a value there is a result like any other; all else ends the run.
+            if not isinstance(failure.__cause__, NotMeasured):
+                raise
+            now = yield from bps.rd(self._instrument.clock)
+            return Scalar(math.nan, math.nan, 0.0, "not_measured", self._unit), now
+        descriptor, event = self._tap.event("primary")
+        measurement = measurement_from(descriptor, event, self._instrument.keys["spectrum"])
+        return self._scalarizer(measurement, **self._options), event["data"][self._instrument.keys["clock"]]
 
     def _refuse(self, worker: AgentWorker, verdict: Refused, suggestion: dict[str, Any]) -> Plan:
         self._refusals += 1

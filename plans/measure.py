@@ -52,6 +52,7 @@ def measure_at(
     for device in (instrument.spectrometer, instrument.probe, instrument.clock, instrument.state):
         yield from bps.read(device)
     if instrument.spec.kind == "spm":
-        yield from bps.read(instrument.z)
+        for device in (instrument.z, instrument.bias):
+            yield from bps.read(device)
     yield from bps.save()
     yield from bps.checkpoint()

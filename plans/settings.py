@@ -180,7 +180,7 @@ def _candidates(
         return CandidateSpec(
             channels=tuple(derived_names([channel["name"] for channel in description["channels"]])),
             patch_pixels=_odd_pixels(patch_nm or spec.survey.patch_nm, step),
-            roi=_polygons("roi", roi),  # pyright: ignore[reportArgumentType]  # pydantic makes tuples of it
+            roi=_polygons("roi", spec.survey.roi if roi is None else roi),  # pyright: ignore[reportArgumentType]  # pydantic makes tuples of it
             exclude=_polygons("exclude", exclude),  # pyright: ignore[reportArgumentType]
             separation_nm=separation,
         )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from typing import Any
 
 import bluesky.plan_stubs as bps
 from bluesky.utils import Msg
+
+from ..analysis.channels import principal_phase
+from ..catalog.surveying import SurveyImage
 
 Plan = Generator[Msg, Any, Any]
 
@@ -32,6 +36,13 @@ def prepare(instrument: Any) -> Plan:
         yield from bps.abs_set(instrument.posture, "track", wait=True)
 
 
+def set_phase_reference(instrument: Any, survey: SurveyImage) -> Plan:
+    """Turn the lock-in's phase so that the survey's response lies along X; nothing without X and Y."""
+    if {"x_trace", "y_trace"} <= set(survey.channels):
+        x, y = (survey.images[survey.channels.index(name)] for name in ("x_trace", "y_trace"))
+        yield from bps.abs_set(instrument.drive.phase_offset, math.degrees(principal_phase(x, y)), wait=True)
+
+
 def take_frame(
     instrument: Any, *, center_nm: tuple[float, float], size_nm: float, pixels: int, angle_deg: float = 0.0
 ) -> Plan:
@@ -50,9 +61,14 @@ def take_frame(
     angle_deg : float
         Counter-clockwise (deg).
     """
-    frame = instrument.scan.frame
-    yield from bps.mv(
-        frame.center_x, center_nm[0], frame.center_y, center_nm[1], frame.width, size_nm, frame.height, size_nm,
-        frame.pixels, pixels, frame.lines, pixels, frame.angle, angle_deg,
-    )  # fmt: skip
+    wanted = {
+        "center_x": center_nm[0],
+        "center_y": center_nm[1],
+        "width": size_nm,
+        "height": size_nm,
+        "pixels": pixels,
+        "lines": pixels,
+        "angle": angle_deg,
+    }
+    yield from bps.abs_set(instrument.scan.frame, wanted, wait=True)
     yield from bps.trigger(instrument.scan, wait=True)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 
+FRAMES = ("survey", "reference")
+
+
 class RunTap:
     """A document callback that follows one run and remembers its last events.
 
@@ -35,7 +38,7 @@ class RunTap:
         elif name == "event" and doc["descriptor"] in self._streams:
             stream = self._streams[doc["descriptor"]]
             self._events[stream] = doc
-            if stream == "survey":
+            if stream in FRAMES:
                 self.documents.append((name, doc))
         elif name in ("stream_resource", "stream_datum"):
             self.documents.append((name, doc))

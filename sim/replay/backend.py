@@ -121,8 +121,26 @@ def default_instrument(argument: str, options: Mapping[str, Any]) -> dict[str, A
         "spectrum": dataset.axes.kind,
         "objective": defaults.objective,
         "objective_options": dict(defaults.objective_options),
-        "survey": {"size_nm": columns * pixel_nm, "pixels": columns, "patch_nm": defaults.patch_pixels * pixel_nm},
+        "survey": {
+            "size_nm": columns * pixel_nm,
+            "pixels": columns,
+            "patch_nm": defaults.patch_pixels * pixel_nm,
+            "roi": _measured_window(dataset),
+        },
         "envelope": {"limits": {"x": (x_min - slack, x_max + slack), "y": (y_min - slack, y_max + slack)}},
         "idle_after_s": 5.0 if dataset.kind == "spm" else 0.0,
         "metadata": dict(dataset.metadata),
     }
+
+
+def _measured_window(dataset: Dataset) -> list[list[tuple[float, float]]]:
+    """Return the rectangle (nm) around all measured spectra as a region of interest; none when they fill the image."""
+    if dataset.valid.all():
+        return []
+    rows, columns = np.nonzero(dataset.valid)
+    x, y = (axis * 1e9 for axis in dataset.position(rows, columns))
+    half = dataset.pixel_size * 1e9 / 2
+    left, right, bottom, top = (
+        float(edge) for edge in (x.min() - half, x.max() + half, y.min() - half, y.max() + half)
+    )
+    return [[(left, bottom), (right, bottom), (right, top), (left, top)]]

@@ -7,9 +7,6 @@ from probeline.core.errors import DataError
 from probeline.core.paths import data_folder
 from probeline.plans.session import open_session
 
-# A survey that costs little: 32 x 32 pixels of 40 nm.
-SMALL = {"size_nm": 1280.0, "pixels": 32, "patch_nm": 200.0, "seed_points": 4}
-
 
 @pytest.fixture
 def pfm(tmp_path):
