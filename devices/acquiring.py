@@ -35,7 +35,7 @@ class AcquiringDevice(LinkedDevice):
         self._result: dict[str, Any] | None = None
         self._taken = 0.0
 
-    def trigger(self) -> Progress:
+    def trigger(self) -> Any:
         """Start one measurement and return its status, which can be watched.
 
         Raises

@@ -61,11 +61,8 @@ class Guard:
             key: {**info, "limits": limits[key]} if key in limits and info["dtype"] in ("number", "integer") else info
             for key, info in own["signals"].items()
         }
-        return {  # pyright: ignore[reportReturnType]  # the same keys as it came with
-            **own,
-            "signals": {**signals, **self._ledger.signals()},
-            "scan_range": (*limits["x"], *limits["y"]),
-        }
+        reach = (*limits["x"], *limits["y"])
+        return Description(**{**own, "signals": {**signals, **self._ledger.signals()}, "scan_range": reach})
 
     def describe(self) -> Description:
         """Return the driver's description; limits and ``scan_range`` are what the envelope leaves of them."""

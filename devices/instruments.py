@@ -195,15 +195,17 @@ def _parts(description: Description, spec: InstrumentSpec, data_root: str | Path
     if {"drive_amplitude", "drive_frequency", "phase_offset"} <= set(signals):
         parts["drive"] = Component(PFMDrive, kind=Kind.normal)
     if spec.kind == "spm":
-        tip = [key for key in ("tip", "tip_state") if key in signals]
-        states = {"tip": Component(DriverSignal, key, kind=Kind.normal) for key in tip[:1]}
-        control = create_device_from_components(
-            "ZController", docstring=ZController.__doc__, base_class=ZController, **states
-        )
-        parts["z"] = Component(control, kind=Kind.normal)
+        parts["z"] = Component(_z_controller(description), kind=Kind.normal)
     if "beam_current" in signals:
         parts["beam_current"] = Component(DriverSignal, "beam_current", unit="pA", kind=Kind.normal)
     return parts
+
+
+def _z_controller(description: Description) -> type[LinkedDevice]:
+    """Return a z controller that also says where the tip is, if the driver does."""
+    states = [key for key in ("tip", "tip_state") if key in description["signals"]]
+    parts = {} if not states else {"tip": Component(DriverSignal, states[0], kind=Kind.normal)}
+    return create_device_from_components("ZController", docstring=ZController.__doc__, base_class=ZController, **parts)
 
 
 def _ledger(description: Description) -> type[LinkedDevice]:

@@ -61,9 +61,10 @@ def check_number(name: str, value: Any, unit: str = "", *, integer: bool = False
         raise CommandRejected(f"{name} = {value!r} is not a number; give one in {unit or 'its unit'}")
     if not math.isfinite(float(value)):
         raise LimitError(name, float(value), "a finite number", unit, "give a finite value")
-    if integer and float(value) != int(value):
-        raise LimitError(name, float(value), "a whole number", unit, "round it")
-    return float(value)
+    number = float(value)
+    if integer and not number.is_integer():
+        raise LimitError(name, number, "a whole number", unit, "round it")
+    return number
 
 
 def check_signal(key: str, signals: Mapping[str, SignalInfo], value: Any, envelope: Envelope) -> None:

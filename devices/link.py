@@ -48,8 +48,9 @@ class Progress(Status):
         Wall seconds between the end and the callbacks.
     """
 
-    def __init__(self, device: Any, *, timeout: float | None = None, settle_time: float = 0):
+    def __init__(self, device: Any, *, timeout: float | None = None, settle_time: Any = 0):
         super().__init__(obj=device, timeout=timeout, settle_time=settle_time)
+        self._name = device.name
         self._watchers: list[Callable[..., None]] = []
         self._began = time.monotonic()
 
@@ -62,7 +63,7 @@ class Progress(Status):
         elapsed = time.monotonic() - self._began
         for function in tuple(self._watchers):
             function(
-                name=self.obj.name, current=done, initial=0, target=total, unit=unit, precision=0, time_elapsed=elapsed
+                name=self._name, current=done, initial=0, target=total, unit=unit, precision=0, time_elapsed=elapsed
             )
 
 

@@ -47,7 +47,7 @@ class ProbeAxis(LinkedDevice):
     setpoint = Component(Target, unit="nm", kind=Kind.normal)
 
     def __init__(self, prefix: str = "", *, name: str, axis: int, parent: Any, **kwargs: Any):
-        self.axis = axis
+        self.axis, self._probe = axis, parent
         super().__init__(prefix, name=name, parent=parent, **kwargs)
         low, high = self.link.description["scan_range"][2 * axis : 2 * axis + 2]
         self._limits = (from_si(low, "nm"), from_si(high, "nm"))
@@ -81,11 +81,11 @@ class ProbeAxis(LinkedDevice):
         """Show the readback."""
         return {"fields": [self.name]}
 
-    def read(self) -> OrderedDict[str, dict[str, Any]]:
+    def read(self) -> Any:
         """Return readback and setpoint (nm)."""
         return OrderedDict({**self.readback.read(), **super().read()})
 
-    def describe(self) -> OrderedDict[str, dict[str, Any]]:
+    def describe(self) -> Any:
         """Return the data keys of readback and setpoint."""
         return OrderedDict({**self.readback.describe(), **super().describe()})
 
@@ -98,7 +98,7 @@ class ProbeAxis(LinkedDevice):
             For what is not a number, not finite or out of range.
         """
         check_number(self.name, value, "nm")
-        self.parent.check_value(self._both(value))
+        self._probe.check_value(self._both(value))
 
     def set(self, value: float, **kwargs: Any) -> Progress:
         """Go to ``value`` (nm); the status finishes on arrival.
@@ -109,10 +109,10 @@ class ProbeAxis(LinkedDevice):
             Before anything moves.
         """
         self.check_value(value)
-        return self.parent.set(self._both(value))
+        return self._probe.set(self._both(value))
 
     def _both(self, value: float) -> tuple[float, float]:
-        target = list(self.parent.target)
+        target = list(self._probe.target)
         target[self.axis] = value
         return target[0], target[1]
 

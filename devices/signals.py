@@ -139,6 +139,10 @@ class Setting(Quantity):
         """Says that no controller holds it."""
         return f"setting:{self.name}"
 
+    def get(self, **kwargs: Any) -> Any:
+        """Return the value (``unit``)."""
+        return self._readback
+
     def _write(self, value: Any) -> None:
         self._keep(value)
 

@@ -96,7 +96,7 @@ class SpectrumDetector(AcquiringDevice):
         """Show the mean of each channel."""
         return {"fields": list(self._keys().values())}
 
-    def describe(self) -> OrderedDict[str, dict[str, Any]]:
+    def describe(self) -> Any:
         """Return the data keys; lengths and coordinates are known after the first measurement."""
         known, info = self._known, self.info
         shape = (
@@ -120,7 +120,7 @@ class SpectrumDetector(AcquiringDevice):
         keys = {key: dict(mean) for key in self._keys().values()}
         return OrderedDict({f"{self.name}_spectrum": spectrum, **keys, f"{self.name}_provenance": text})
 
-    def read(self) -> OrderedDict[str, dict[str, Any]]:
+    def read(self) -> Any:
         """Return the last spectrum.
 
         Raises
