@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
-from .numbers import labelled
+from .facts import column
 from .pictures import RED
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def draw_map(
     ax: Axes,
     place: tuple[NDArray[np.float64], NDArray[np.float64]],
     values: NDArray[np.float64],
-    label: tuple[str, str],
+    label: str,
     *,
     colours: str = "gray",
     symmetric: bool = False,
@@ -55,7 +55,7 @@ def draw_map(
         x and y (nm) of the pixel centres; the map may be turned.
     values : ndarray, shape (row, column)
         NaN where there is nothing.
-    label : tuple of str
+    label : str
         Name and unit of the quantity.
     colours : str
         Name of the colour map.
@@ -69,7 +69,9 @@ def draw_map(
         *place, np.ma.masked_invalid(values), cmap=colours, norm=Normalize(low, high), shading="nearest"
     )
     ax.set(xlabel="x (nm)", ylabel="y (nm)", aspect="equal", facecolor=_NOTHING)
-    ax.figure.colorbar(mesh, ax=ax, label=labelled(*label), shrink=0.82, extend=_extend(values, low, high))
+    # Beside the axes and exactly as high as they are, whatever the layout makes of them.
+    bar = ax.inset_axes((1.03, 0.0, 0.045, 1.0))
+    ax.figure.colorbar(mesh, cax=bar, label=label, extend=_extend(values, low, high), extendfrac=0.03)
     ax.add_artist(
         ScaleBar(
             1, "nm", location="lower right", length_fraction=0.3, box_alpha=0.75, border_pad=0.3, frameon=True,
@@ -94,26 +96,25 @@ def draw_points(ax: Axes, facts: Facts, *, ordered: bool) -> None:
         Of the run.
     ordered : bool
         Colour the points by the order of measurement, and number them where they are few;
-        otherwise they are open, so that the map shows through.
+        otherwise they are white.
     """
-    ok, total = facts.ok, len(facts.measured)
+    total = len(facts.measured)
     size = 26 if total <= 60 else 16
-    for source, marker in (("seed", "s"), ("agent", "o")):
-        rows = ok[ok["source"].eq("seed") == (source == "seed")]
-        style: dict[str, Any] = {"facecolors": "none", "edgecolors": "white", "linewidths": 1.2}
+    style: dict[str, Any] = {"c": "white", "edgecolors": "black", "linewidths": 0.9}
+    for is_seed, marker, name in ((True, "s", "seed design"), (False, "o", "chosen by agent")):
+        rows = [row for row in facts.ok if (row.source == "seed") == is_seed]
+        if not rows:
+            continue
         if ordered:
-            style = {"c": rows["number"], "cmap": "plasma", "vmin": 1, "vmax": max(total, 2), "linewidths": 0.7}
-            style["edgecolors"] = "white"
-        label = f"{'seed design' if source == 'seed' else 'chosen by agent'} ({len(rows)})"
-        if len(rows):
-            drawn = ax.scatter(rows["x"], rows["y"], s=size, marker=marker, label=label, zorder=3, **style)
-            if not ordered:
-                drawn.set_path_effects([effects.withStroke(linewidth=2.2, foreground="black")])
+            style = {"c": column(rows, "number"), "cmap": "plasma", "vmin": 1, "vmax": max(total, 2)}
+            style |= {"edgecolors": "white", "linewidths": 0.7}
+        place = column(rows, "x"), column(rows, "y")
+        ax.scatter(*place, s=size, marker=marker, label=f"{name} ({len(rows)})", zorder=3, **style)
     _draw_special(ax, facts, size)
     if ordered and 0 < total <= _NUMBERED_UP_TO:
-        for row in facts.measured.itertuples():
+        for row in facts.measured:
             ax.annotate(
-                f"{row.number:.0f}", (row.x, row.y), xytext=(3, 3), textcoords="offset points", fontsize=6.5,
+                str(row.number), (row.x, row.y), xytext=(3, 3), textcoords="offset points", fontsize=6.5,
                 path_effects=_OUTLINE, zorder=5,
             )  # fmt: skip
     if total:
@@ -124,15 +125,14 @@ def draw_points(ax: Axes, facts: Facts, *, ordered: bool) -> None:
 
 
 def _draw_special(ax: Axes, facts: Facts, size: float) -> None:
-    failed = facts.table[facts.table["status"] == "failed"]
-    if len(failed):
+    failed, best = facts.failed, facts.best
+    if failed:
         ax.scatter(
-            failed["x"], failed["y"], s=size * 1.3, marker="X", c=RED, edgecolors="white", linewidths=0.7,
-            label=f"failed ({len(failed)})", zorder=4,
+            column(failed, "x"), column(failed, "y"), s=size * 1.3, marker="X", c=RED, edgecolors="white",
+            linewidths=0.7, label=f"failed ({len(failed)})", zorder=4,
         )  # fmt: skip
-    best = facts.best
     if best is not None:
         ax.scatter(
-            [best["x"]], [best["y"]], s=150, marker="*", c="#ffd60a", edgecolors="black", linewidths=0.9,
-            label="best", zorder=6,
+            [best.x], [best.y], s=130, marker="*", c="#ffd60a", edgecolors="black", linewidths=0.9, label="best",
+            zorder=6,
         )  # fmt: skip

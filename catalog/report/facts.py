@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from ...analysis.channels import derive_channels
@@ -19,10 +19,56 @@ from ..reading import decisions
 from ..run import Run
 from ..surveying import survey_image
 
-_NUMBERS = ("x", "y", "mean", "std", "acquisition", "objective", "sigma", "quality", "measure_s", "clock")
-_TEXTS = {"source": "", "status": "unfinished", "reason": "the run ended first", "flag": ""}
 # Raw channel whose unit a derived one has, where it has another name.
 _SOURCE = {"height": "height_trace", "response": "x_trace", "amplitude": "x_trace"}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One decision and what came of it; a number that was not recorded is NaN.
+
+    Attributes
+    ----------
+    index : int
+        Number of the decision, from 0.
+    number : int
+        Number of the measurement, from 1; 0 where nothing was measured.
+    x, y : float
+        nm, sample frame.
+    source : str
+        ``"seed"``, ``"agent"`` or ``"fallback"``.
+    mean, std : float
+        Prediction, in the unit of the objective.
+    status, reason, flag : str
+        As recorded; status ``"unfinished"`` when the run ended first.
+    objective, sigma : float
+        Outcome, in the unit of the objective.
+    quality : float
+        From 0 to 1.
+    measure_s, seconds : float
+        Instrument time (s) that the measurement took, and since the run began.
+    """
+
+    index: int
+    number: int
+    x: float
+    y: float
+    source: str
+    mean: float
+    std: float
+    status: str
+    reason: str
+    flag: str
+    objective: float
+    sigma: float
+    quality: float
+    measure_s: float
+    seconds: float
+
+
+def column(rows: Sequence[Decision], name: str) -> NDArray[np.float64]:
+    """Return one number of every row, shape ``(row,)``."""
+    return np.array([getattr(row, name) for row in rows], dtype=float)
 
 
 @dataclass(frozen=True)
@@ -103,20 +149,25 @@ class Facts:
         return Survey(images, channels, units, image.x, image.y)
 
     @cached_property
-    def table(self) -> pd.DataFrame:
-        """One row per decision, indexed by it, with its outcome.
-
-        Columns as :func:`~probeline.catalog.decisions` gives them, and ``number``, which counts
-        measurements from 1 and is NaN where nothing was measured, and ``seconds``, the instrument
-        time since the run began. A decision without an outcome has the status ``unfinished``.
-        """
-        table = decisions(self.run) if self.has("optimization") else pd.DataFrame(index=pd.Index([], name="decision"))
-        table = table.reindex(columns=list(dict.fromkeys([*table.columns, *_NUMBERS, *_TEXTS])))
-        table = table.astype(dict.fromkeys(_NUMBERS, float)).fillna(_TEXTS)
-        measured = table["status"].isin(["ok", "failed"])
-        table["number"] = measured.cumsum().where(measured)
-        table["seconds"] = table["clock"] - self.began
-        return table
+    def decisions(self) -> list[Decision]:
+        """All decisions, in order."""
+        if not self.has("optimization"):
+            return []
+        records = decisions(self.run).reset_index().to_dict("records")
+        found: list[Decision] = []
+        for row in records:
+            values: dict[str, Any] = {name: _real(row.get(name)) for name in _NUMBERS}
+            values |= {name: row[name] if isinstance(row.get(name), str) else text for name, text in _TEXTS.items()}
+            measured = sum(earlier.number > 0 for earlier in found) + 1
+            found.append(
+                Decision(
+                    index=int(row["decision"]),
+                    number=measured if values["status"] in ("ok", "failed") else 0,
+                    seconds=_real(row.get("clock")) - self.began,
+                    **values,
+                )
+            )
+        return found
 
     @cached_property
     def began(self) -> float:
@@ -130,27 +181,30 @@ class Facts:
         return math.nan
 
     @property
-    def ok(self) -> pd.DataFrame:
-        """Rows of the table that gave a value."""
-        return self.table[self.table["status"] == "ok"]
+    def ok(self) -> list[Decision]:
+        """Decisions that gave a value."""
+        return [row for row in self.decisions if row.status == "ok" and math.isfinite(row.objective)]
 
     @property
-    def measured(self) -> pd.DataFrame:
-        """Rows of the table where something was measured, good or failed."""
-        return self.table[self.table["number"].notna()]
+    def failed(self) -> list[Decision]:
+        """Decisions whose measurement gave no value."""
+        return [row for row in self.decisions if row.status == "failed"]
 
     @property
-    def best(self) -> pd.Series | None:
-        """The row with the best value; None before the first."""
-        values = self.ok["objective"].dropna()
-        if values.empty:
-            return None
-        return self.table.loc[values.idxmin() if self.minimise else values.idxmax()]
+    def measured(self) -> list[Decision]:
+        """Decisions that led to a measurement, good or failed."""
+        return [row for row in self.decisions if row.number]
 
-    def best_so_far(self) -> pd.Series:
-        """Return the best value up to each measurement, one per row of ``measured``."""
-        values = self.measured["objective"].ffill()
-        return values.cummin() if self.minimise else values.cummax()
+    @property
+    def best(self) -> Decision | None:
+        """The decision with the best value; None before the first."""
+        sign = -1 if self.minimise else 1
+        return max(self.ok, key=lambda row: sign * row.objective, default=None)
+
+    def best_so_far(self) -> NDArray[np.float64]:
+        """Return the best value up to each of ``measured``, NaN before the first, shape ``(measurement,)``."""
+        values = column(self.measured, "objective")
+        return (np.fmin if self.minimise else np.fmax).accumulate(values)
 
     def measurement(self, decision: int) -> Measurement | None:
         """Return what was measured for a decision; None when nothing was."""
@@ -162,3 +216,11 @@ class Facts:
             return None
         descriptor = stream.descriptors[found[-1]["descriptor"]]
         return measurement_from(descriptor, found[-1], self.about["keys"]["spectrum"])
+
+
+_NUMBERS = ("x", "y", "mean", "std", "objective", "sigma", "quality", "measure_s")
+_TEXTS = {"source": "", "status": "unfinished", "reason": "the run ended first", "flag": ""}
+
+
+def _real(value: Any) -> float:
+    return math.nan if value is None else float(value)

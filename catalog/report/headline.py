@@ -50,8 +50,9 @@ def headline(facts: Facts) -> Headline:
         f"Agent {agent['kind']} (seed {seed}) chose where to measure, to {_GOALS.get(about['goal'], about['goal'])} "
         f"{name}" + (f" on {material}" if material else "") + f", on {about['instrument']['backend']}."
     )
-    failed = int((facts.table["status"] == "failed").sum())
-    points = f"{len(facts.measured)} of {about['budget'].get('points')}" + (f", {failed} failed" if failed else "")
+    points = f"{len(facts.measured)} of {about['budget'].get('points')}"
+    if facts.failed:
+        points += f", {len(facts.failed)} failed"
     figures = [
         (f"{'lowest' if facts.minimise else 'best'} {name}", NONE),
         ("at (sample frame)", NONE),
@@ -63,8 +64,8 @@ def headline(facts: Facts) -> Headline:
         ("begun", utc(facts.run.start.get("time"))),
     ]
     if best is not None:
-        figures[0] = (figures[0][0], measured(best["objective"], best["sigma"], facts.unit))
-        figures[1] = (figures[1][0], f"{position(best['x'], best['y'])}, decision {best.name}")
+        figures[0] = (figures[0][0], measured(best.objective, best.sigma, facts.unit))
+        figures[1] = (figures[1][0], f"{position(best.x, best.y)}, decision {best.index}")
     title = f"Exploration of {name} with {about['instrument']['name'].upper()}"
     return Headline(title, sentence, *_ended(facts), figures)
 

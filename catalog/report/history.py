@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ...core.errors import SpecError
 from ..run import Run
-from .facts import Facts
+from .facts import Decision, Facts, column
 from .numbers import labelled
 from .pictures import BLUE, GREY, ORANGE, RED, Picture, Section, styled, svg
 
@@ -63,7 +64,7 @@ def history_section(facts: Facts, reference: Sequence[Facts]) -> Section:
     title = "Best value so far"
     if facts.best is None:
         return Section(title, ["No measurement gave a value."])
-    text = [_compared(facts, reference)]
+    text = [_compared(facts, reference), "Instrument time includes everything since the run began, the survey too."]
     if facts.about["goal"] != "optimum":
         text.append(f"The goal was {facts.about['goal']}, not the optimum: the best value is only a by-product.")
     return Section(title, text, [_best(facts, reference, axis) for axis in _AXES])
@@ -98,7 +99,7 @@ def random_band(reference: Sequence[Facts], axis: str) -> Band:
     axis : {"number", "seconds"}
         Against the number of the measurement or the instrument time (s).
     """
-    tracks = [(other.measured[axis].to_numpy(float), other.best_so_far().to_numpy(float)) for other in reference]
+    tracks = [(column(other.measured, axis), other.best_so_far()) for other in reference]
     end = min(at[-1] for at, _ in tracks)
     at = np.unique(np.concatenate([at for at, _ in tracks]))
     # Before all of them have a value there is nothing to compare.
@@ -109,29 +110,32 @@ def random_band(reference: Sequence[Facts], axis: str) -> Band:
 
 
 def _best(facts: Facts, reference: Sequence[Facts], axis: str) -> Picture:
-    rows, ok = facts.measured, facts.ok
-    with styled(4.8, 3.4) as figure:
+    with styled(4.4, 3.2) as figure:
         ax = figure.subplots()
         if reference:
             band = random_band(reference, axis)
             label = f"random, {len(reference)} runs"
             ax.fill_between(band.at, band.low, band.high, step="post", color=ORANGE, alpha=0.25, lw=0, label=label)
             ax.step(band.at, band.median, where="post", color=ORANGE, lw=1.2)
-        seed = ok["source"].eq("seed")
-        ax.plot(ok[axis][seed], ok["objective"][seed], "s", ms=3, color=GREY, label="seed design")
-        ax.plot(ok[axis][~seed], ok["objective"][~seed], "o", ms=3, color=GREY, mfc="none", label="chosen by agent")
-        ax.step(rows[axis], facts.best_so_far(), where="post", color=BLUE, lw=1.8, label="best so far")
+        for is_seed, marker, name in ((True, "s", "seed design"), (False, "o", "chosen by agent")):
+            rows = [row for row in facts.ok if (row.source == "seed") == is_seed]
+            if rows:
+                fill = GREY if is_seed else "none"
+                ax.plot(column(rows, axis), column(rows, "objective"), marker, ms=3.5, color=GREY, mfc=fill, label=name)
+        at = column(facts.measured, axis)
+        ax.step(at, facts.best_so_far(), where="post", color=BLUE, lw=1.8, label="best so far")
         _failures(ax, facts, axis)
-        ax.set(xlabel=_AXES[axis], ylabel=labelled(facts.objective, facts.unit))
+        ax.set(xlabel=_AXES[axis], ylabel=labelled(facts.objective, facts.unit), xlim=(0, None))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside upper left", ncols=3, handlelength=1.4, columnspacing=1.2)
         return Picture(svg(figure), "svg+xml", f"Best {facts.objective} so far against {_AXES[axis]}")
 
 
 def _failures(ax: Axes, facts: Facts, axis: str) -> None:
-    failed = facts.table[facts.table["status"] == "failed"]
-    if len(failed):
+    failed = facts.failed
+    if failed:
         ax.plot(
-            failed[axis], np.full(len(failed), 0.02), "x", ms=5, color=RED, transform=ax.get_xaxis_transform(),
+            column(failed, axis), np.full(len(failed), 0.02), "x", ms=5, color=RED, transform=ax.get_xaxis_transform(),
             label=f"failed ({len(failed)})", clip_on=False,
         )  # fmt: skip
 
@@ -139,36 +143,39 @@ def _failures(ax: Axes, facts: Facts, axis: str) -> None:
 def prediction_section(facts: Facts) -> Section:
     """Return the part of the page that compares predictions with what was then measured."""
     title = "Predicted and measured"
-    rows = facts.ok[facts.ok["mean"].notna() & facts.ok["std"].notna()]
-    if rows.empty:
+    rows = [row for row in facts.ok if math.isfinite(row.mean) and math.isfinite(row.std)]
+    if not rows:
         return Section(
             title, ["No prediction preceded a measurement: seed points and agents without a model have none."]
         )
-    total = np.hypot(rows["std"], rows["sigma"].fillna(0.0))
-    error = (rows["objective"] - rows["mean"]).abs()
+    seeds = sum(row.source == "seed" for row in rows)
+    total = np.hypot(column(rows, "std"), np.nan_to_num(column(rows, "sigma")))
+    error = np.abs(column(rows, "objective") - column(rows, "mean"))
     within = [int((error <= factor * total).sum()) for factor in (1, 2)]
     text = [
-        f"Every prediction was recorded before its measurement. Of {len(rows)}, {within[0]} lie within one and "
-        f"{within[1]} within two standard deviations (prediction and measurement together); "
+        f"Every prediction was recorded before its measurement. Of {len(rows)} ({seeds} of the seed design), "
+        f"{within[0]} lie within one and {within[1]} within two standard deviations (prediction and measurement together); "
         f"68 % and 95 % would be {0.6827 * len(rows):.0f} and {0.9545 * len(rows):.0f}.",
-        "These points were chosen by the agent, for example because it expected much there; they are not audit "
-        "points drawn at random, so this is no test of its calibration.",
+        "The agent chose these points, for example because it expected much there; they are not audit points drawn "
+        "at random, so this is no test of its calibration.",
     ]
     return Section(title, text, [_predictions(facts, rows)])
 
 
-def _predictions(facts: Facts, table: pd.DataFrame) -> Picture:
-    with styled(4.8, 4.4) as figure:
+def _predictions(facts: Facts, rows: Sequence[Decision]) -> Picture:
+    predicted, found = column(rows, "mean"), column(rows, "objective")
+    with styled(4.4, 4.0) as figure:
         ax = figure.subplots()
         ax.errorbar(
-            table["mean"], table["objective"], xerr=table["std"], yerr=table["sigma"].fillna(0.0), fmt="none",
+            predicted, found, xerr=column(rows, "std"), yerr=np.nan_to_num(column(rows, "sigma")), fmt="none",
             ecolor=GREY, elinewidth=0.7, zorder=1,
         )  # fmt: skip
-        drawn = ax.scatter(table["mean"], table["objective"], c=table["number"], cmap="plasma", s=18, zorder=2)
-        values = np.concatenate([table["mean"], table["objective"]])
-        ends = [values.min(), values.max()]
+        drawn = ax.scatter(predicted, found, c=column(rows, "number"), cmap="plasma", s=18, zorder=2)
+        both = np.concatenate([predicted, found])
+        ends = [both.min(), both.max()]
         ax.plot(ends, ends, "--", color=BLUE, lw=1, zorder=0)
-        figure.colorbar(drawn, ax=ax, label="measurement", shrink=0.82)
+        ax.set(aspect="equal")
+        figure.colorbar(drawn, cax=ax.inset_axes((1.03, 0.0, 0.045, 1.0)), label="measurement")
         label = labelled(facts.objective, facts.unit)
-        ax.set(xlabel=f"predicted {label}", ylabel=f"measured {label}", aspect="equal")
+        ax.set(xlabel=f"predicted {label}", ylabel=f"measured {label}")
         return Picture(svg(figure), "svg+xml", f"Measured against predicted {facts.objective}")

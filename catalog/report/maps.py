@@ -10,6 +10,7 @@ from ...core.errors import ProbelineError
 from ..replaying import problem_of
 from .axes import draw_map, draw_points
 from .facts import Facts, Survey
+from .numbers import labelled
 from .pictures import Picture, Section, png, styled
 
 _TITLE = "What the agent believed"
@@ -79,16 +80,21 @@ def _regular(index: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _picture(facts: Facts, survey: Survey, problem: Problem, name: str, values: NDArray[np.float64]) -> Picture:
     x, y, grid = rastered(problem, survey, values)
-    titles = {"mean": f"mean of {facts.objective}", "std": "standard deviation", "acquisition": "acquisition"}
-    label = (facts.objective, facts.unit) if name == "mean" else (titles[name], facts.unit if name == "std" else "")
-    with styled(4.6, 4.6) as figure:
+    kind = facts.about["agent"].get("acquisition")
+    label = {
+        "mean": labelled(f"mean of {facts.objective}", facts.unit),
+        "std": labelled("standard deviation", facts.unit),
+        "acquisition": f"acquisition, {kind}" if kind else "acquisition",
+    }[name]
+    with styled(4.0, 3.9) as figure:
         ax = figure.subplots()
         draw_map(ax, (x, y), grid, label, colours=_COLOURS[name])
-        ax.set(xlim=_span(survey.x), ylim=_span(survey.y))
+        half = float(np.hypot(survey.x[0, 1] - survey.x[0, 0], survey.y[0, 1] - survey.y[0, 0])) / 2
+        ax.set(xlim=_span(survey.x, half), ylim=_span(survey.y, half))
         draw_points(ax, facts, ordered=False)
-        ax.set_title(titles[name].replace("_", " "))
-        return Picture(png(figure), "png", f"Map of the {titles[name]} over the candidates")
+        ax.set_title(label.split(" (")[0])
+        return Picture(png(figure), "png", f"Map over the candidates: {label}")
 
 
-def _span(values: NDArray[np.float64]) -> tuple[float, float]:
-    return float(values.min()), float(values.max())
+def _span(values: NDArray[np.float64], margin: float) -> tuple[float, float]:
+    return float(values.min()) - margin, float(values.max()) + margin

@@ -43,6 +43,6 @@ def render(run: Run, reference: Sequence[Run]) -> str:
         record_section(facts),
     ]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(files(__package__).joinpath("template.html").read_text("utf-8"))
+    template = environment.from_string(files("probeline.catalog.report").joinpath("template.html").read_text("utf-8"))
     version = str(facts.about.get("version", ""))
     return template.render(head=headline(facts), sections=sections, uid=run.uid, version=version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,12 +10,11 @@ import numpy as np
 from ...analysis.loops import fit_loop, select_loop
 from ...analysis.measurement import Measurement
 from ...core.errors import DataError
-from .facts import Facts
+from .facts import Decision, Facts
 from .numbers import labelled, measured, number, position
 from .pictures import BLUE, ORANGE, Picture, Section, Table, styled, svg
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -26,7 +26,7 @@ def spectra_section(facts: Facts) -> Section:
     examples = {
         name: (row, found)
         for name, row in choose_examples(facts).items()
-        if (found := facts.measurement(int(row.name))) is not None  # pyright: ignore[reportArgumentType]
+        if (found := facts.measurement(row.index)) is not None
     }
     if not examples:
         return Section(_TITLE, ["Nothing was measured at a point."])
@@ -35,42 +35,40 @@ def spectra_section(facts: Facts) -> Section:
     return Section(_TITLE, pictures=[_picture(facts, name, row, found) for name, (row, found) in examples.items()])
 
 
-def choose_examples(facts: Facts) -> dict[str, pd.Series]:
+def choose_examples(facts: Facts) -> dict[str, Decision]:
     """Return rows of the table by what they are an example of.
 
     The best value, the value nearest to the median, and the first failed measurement, or where none
     failed the one of lowest quality.
     """
-    chosen: dict[str, pd.Series] = {}
-    best, ok = facts.best, facts.ok
+    chosen: dict[str, Decision] = {}
+    best, ok, failed = facts.best, facts.ok, facts.failed
     if best is not None:
         chosen["best"] = best
-        others = ok.drop(index=best.name)  # pyright: ignore[reportArgumentType]
-        if len(others):
-            distance = (others["objective"] - ok["objective"].median()).abs()
-            chosen["median"] = others.loc[distance.idxmin()]
-    failed = facts.table[facts.table["status"] == "failed"]
-    if len(failed):
-        chosen["failed"] = failed.iloc[0]
-    else:
-        rest = ok.drop(index=[row.name for row in chosen.values()])
-        if rest["quality"].notna().any():
-            chosen["lowest quality"] = rest.loc[rest["quality"].idxmin()]
+        middle = float(np.median([row.objective for row in ok]))
+        others = [row for row in ok if row is not best]
+        if others:
+            chosen["median"] = min(others, key=lambda row: abs(row.objective - middle))
+    rest = [row for row in ok if row not in chosen.values() and math.isfinite(row.quality)]
+    if failed:
+        chosen["failed"] = failed[0]
+    elif rest:
+        chosen["lowest quality"] = min(rest, key=lambda row: row.quality)
     return chosen
 
 
-def _numbers(facts: Facts, examples: dict[str, tuple[pd.Series, Measurement]]) -> Table:
+def _numbers(facts: Facts, examples: dict[str, tuple[Decision, Measurement]]) -> Table:
     rows = [
-        [name, str(row.name), position(row["x"], row["y"]), channel, number(value, found.unit)]
+        [name, str(row.index), position(row.x, row.y), channel, number(value, found.unit)]
         for name, (row, found) in examples.items()
         for channel, value in zip(found.channels, found.data.ravel(), strict=True)
     ]
     return Table(("example", "decision", "position", "channel", "value"), rows)
 
 
-def _picture(facts: Facts, name: str, row: pd.Series, found: Measurement) -> Picture:
+def _picture(facts: Facts, name: str, row: Decision, found: Measurement) -> Picture:
     options = facts.about["objective"].get("options") or {}
-    with styled(4.8, 3.6) as figure:
+    with styled(4.3, 3.3) as figure:
         ax = figure.subplots()
         if found.kind == "switching_loop" and "bias" in found.dims:
             note = _draw_loop(ax, found, options.get("field", "off"))
@@ -78,7 +76,7 @@ def _picture(facts: Facts, name: str, row: pd.Series, found: Measurement) -> Pic
             note = _draw_energies(ax, found, options)
         else:
             note = _draw_lines(ax, found)
-        ax.set_title(f"{name}: decision {row.name}, {position(row['x'], row['y'])}")
+        ax.set_title(f"{name}: decision {row.index}, {position(row.x, row.y)}")
         _legend(figure, ax)
         return Picture(svg(figure), "svg+xml", f"Measurement that is the {name} example", _caption(facts, row, note))
 
@@ -88,12 +86,12 @@ def _legend(figure: Figure, ax: Axes) -> None:
         figure.legend(loc="outside lower left", ncols=3, handlelength=1.6, columnspacing=1.2)
 
 
-def _caption(facts: Facts, row: pd.Series, note: str) -> str:
-    if row["status"] == "ok":
-        result = f"{facts.objective.replace('_', ' ')} {measured(row['objective'], row['sigma'], facts.unit)}"
+def _caption(facts: Facts, row: Decision, note: str) -> str:
+    if row.status == "ok":
+        result = f"{facts.objective.replace('_', ' ')} {measured(row.objective, row.sigma, facts.unit)}"
     else:
-        result = f"failed: {row['reason']}"
-    return f"{result}; quality {number(row['quality'], digits=2)}. {note}".strip()
+        result = f"failed: {row.reason}"
+    return f"{result}; quality {number(row.quality, digits=2)}. {note}".strip()
 
 
 def _draw_loop(ax: Axes, found: Measurement, field: str) -> str:
@@ -113,7 +111,7 @@ def _draw_loop(ax: Axes, found: Measurement, field: str) -> str:
         fit = fit_loop(bias, response)
     except DataError as error:
         return f"No fit: {error}."
-    ax.plot(bias, fit.curve, "-", color=ORANGE, lw=1.4, label="fit")
+    ax.plot(np.append(bias, bias[0]), np.append(fit.curve, fit.curve[0]), "-", color=ORANGE, lw=1.4, label="fit")
     return f"Fit of nine parameters, R² = {fit.r2:.3f}."
 
 

@@ -9,12 +9,13 @@ from ...core.errors import DataError
 from ..run import Run
 from .axes import CLIP_PERCENT, draw_map, draw_points
 from .facts import Facts, Survey
+from .numbers import labelled
 from .pictures import Picture, Section, png, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_EDGE = 4.6  # inches
+_SIZE = (4.0, 3.9)  # inches, of one panel
 
 
 def save_survey(run: Run, path: str | Path) -> Path:
@@ -36,7 +37,7 @@ def save_survey(run: Run, path: str | Path) -> Path:
     survey = facts.survey
     if isinstance(survey, str):
         raise DataError(f"run {run.uid}: {survey}")
-    with styled(_EDGE * len(survey.channels), _EDGE) as figure:
+    with styled(_SIZE[0] * len(survey.channels), _SIZE[1]) as figure:
         panels = figure.subplots(1, len(survey.channels), squeeze=False)[0]
         for index, ax in enumerate(panels):
             _draw(ax, facts, survey, index)
@@ -56,14 +57,15 @@ def survey_section(facts: Facts) -> Section:
     seen = facts.about["candidates"].get("channels") or ()
     text = [
         f"{columns} × {rows} pixels; axes are the sample frame in nm, y up. The colours span all but the outermost "
-        f"{CLIP_PERCENT:g} % of the pixels at either end. Points are coloured by the order of measurement.",
+        f"{CLIP_PERCENT:g} % of the pixels at either end. Points are coloured by the order of "
+        "measurement, from dark (first) to bright (last).",
         f"The agent saw: {', '.join(seen)}." if seen else "The agent saw coordinates only, no image.",
     ]
     return Section("Survey", text, [_picture(facts, survey, index) for index in range(len(survey.channels))])
 
 
 def _picture(facts: Facts, survey: Survey, index: int) -> Picture:
-    with styled(_EDGE, _EDGE) as figure:
+    with styled(*_SIZE) as figure:
         _draw(figure.subplots(), facts, survey, index)
         name = survey.channels[index]
         return Picture(png(figure), "png", f"Survey image of {name} with the measured points")
@@ -73,7 +75,7 @@ def _draw(ax: Axes, facts: Facts, survey: Survey, index: int) -> None:
     name, unit = survey.channels[index], survey.units[index]
     signed = name == "response"
     draw_map(
-        ax, (survey.x, survey.y), survey.images[index], (name, unit),
+        ax, (survey.x, survey.y), survey.images[index], labelled(name, unit),
         colours="PuOr" if signed else "gray", symmetric=signed,
     )  # fmt: skip
     draw_points(ax, facts, ordered=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from .facts import Facts
+from .facts import Decision, Facts, column
 from .numbers import NONE, duration, measured, number
 from .pictures import Section, Table
 
@@ -19,8 +20,8 @@ _LONG = ("driver", "instrument")
 
 def outcomes_section(facts: Facts) -> Section:
     """Return the table of all decisions."""
-    table = facts.table
-    if table.empty:
+    decisions = facts.decisions
+    if not decisions:
         return Section("Decisions", ["No decision was made."])
     unit = f" ({facts.unit})" if facts.unit else ""
     columns = (
@@ -29,18 +30,18 @@ def outcomes_section(facts: Facts) -> Section:
     )  # fmt: skip
     rows = [
         [
-            str(row.Index), f"{row.x:.1f}", f"{row.y:.1f}", str(row.source), _status(row),
+            str(row.index), f"{row.x:.1f}", f"{row.y:.1f}", row.source, _status(row),
             measured(row.objective, row.sigma), measured(row.mean, row.std),
             number(row.quality, digits=2), row.flag or NONE, number(row.seconds, digits=6),
         ]
-        for row in table.itertuples()
+        for row in decisions
     ]  # fmt: skip
-    counts = ", ".join(f"{count} {status}" for status, count in table["status"].value_counts().items())
-    text = [f"{len(table)} decisions: {counts}. Values with one standard deviation."]
+    counts = ", ".join(f"{count} {status}" for status, count in Counter(row.status for row in decisions).most_common())
+    text = [f"{len(decisions)} decisions: {counts}. Values with one standard deviation."]
     return Section("Decisions", text, tables=[Table(columns, rows, "All decisions", collapsed=True)])
 
 
-def _status(row: Any) -> str:
+def _status(row: Decision) -> str:
     return row.status if row.status == "ok" or row.reason == row.flag else f"{row.status}: {row.reason}"
 
 
@@ -50,9 +51,9 @@ def budget_section(facts: Facts) -> Section:
     wanted = budget.get("seconds")
     rows = [
         ["points", f"{len(facts.measured)} of {budget.get('points')}"],
-        ["of these failed", str(int((facts.table["status"] == "failed").sum()))],
+        ["of these failed", str(len(facts.failed))],
         ["instrument time", duration(spent_seconds(facts)) + (f" of {duration(wanted)}" if wanted else ", no limit")],
-        ["measuring", duration(float(np.nansum(facts.table["measure_s"])))],
+        ["measuring", duration(float(np.nansum(column(facts.decisions, "measure_s"))))],
     ]
     pulses = _pulses(facts)
     if pulses is not None:
