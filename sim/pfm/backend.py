@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...core.errors import SpecError, UnknownNameError
 from .driver import METADATA, SCAN_RANGE, SIGNALS, PFMDriver
-from .world import Family, PFMWorld
+from .film import Family, Film
+from .world import PFMWorld
 
 
 class PFMOptions(BaseModel):
@@ -42,15 +43,22 @@ def parse_options(options: Mapping[str, Any]) -> PFMOptions:
         raise SpecError(f"options of sim-pfm: {problems}; there are {known}") from error
 
 
-def open_world(options: Mapping[str, Any]) -> PFMWorld:
+def open_world(options: Mapping[str, Any], film: Film | None = None) -> PFMWorld:
     """Return the world of ``options``; only the driver and scoring code may hold it.
+
+    Parameters
+    ----------
+    options : mapping
+        Fields of :class:`PFMOptions`.
+    film : Film, optional
+        The film of this seed and family where it is at hand.
 
     Raises
     ------
     SpecError
         For an unknown or wrong option.
     """
-    return PFMWorld(**dict(parse_options(options)))
+    return PFMWorld(**dict(parse_options(options)), film=film)
 
 
 def arguments() -> list[str]:

@@ -121,7 +121,7 @@ class PFMDriver(TwinDriver):
     def __init__(self, world: PFMWorld, state: Mapping[str, Any] | None = None):
         state = state or {}
         super().__init__(world, SIGNALS, {**INITIAL, **state.get("values", {})})
-        self._film = world
+        self._pfm = world
         x, y = state.get("position", (0.0, 0.0))
         self._position = (float(x), float(y))
 
@@ -129,11 +129,11 @@ class PFMDriver(TwinDriver):
         """Return what this controller is and can do."""
         return {
             "model": "PFM twin",
-            "serial": f"seed-{self._film.seed}",
+            "serial": f"seed-{self._pfm.seed}",
             "version": "1",
             "mode": "contact_pfm",
             "capabilities": ["scan", "position", "spectroscopy", "feedback"],
-            "virtual_clock": not self._film.paced,
+            "virtual_clock": not self._pfm.paced,
             "signals": {key: {**info} for key, info in SIGNALS.items()},
             "channels": [{"name": info["name"], "unit": info["unit"]} for info in CHANNELS],
             "spectra": {
@@ -171,10 +171,10 @@ class PFMDriver(TwinDriver):
             self.set_feedback(bool(values["feedback"]))
 
     def _surface_height(self) -> float:
-        time = self._film.time
-        shift = self._film.drift(time)
-        height, _ = self._film.surface(self._position[0] + shift[0], self._position[1] + shift[1])
-        return float(height) + float(self._film.z_drift(time)[0])
+        time = self._pfm.time
+        shift = self._pfm.drift(time)
+        height, _ = self._pfm.surface(self._position[0] + shift[0], self._position[1] + shift[1])
+        return float(height) + float(self._pfm.z_drift(time)[0])
 
     # Feedback
 
@@ -198,14 +198,14 @@ class PFMDriver(TwinDriver):
         """Retract the tip and return when z is at its limit."""
         self._require_idle()
         if self._values["tip_state"] != "withdrawn":
-            self._film.advance(WITHDRAW_TIME)
+            self._pfm.advance(WITHDRAW_TIME)
         self._values.update(feedback=False, tip_state="withdrawn", z=Z_LIMIT, deflection=0.0)
 
     def approach(self) -> None:
         """Bring the tip to the setpoint and close the loop."""
         self._require_idle()
         if self._values["tip_state"] == "withdrawn":
-            self._film.advance(ENGAGE_TIME)
+            self._pfm.advance(ENGAGE_TIME)
         self._values.update(feedback=True, tip_state="tracking")
 
     def park(self) -> None:
@@ -246,7 +246,7 @@ class PFMDriver(TwinDriver):
         self._travel((float(x), float(y)))
 
     def _travel(self, target: tuple[float, float]) -> None:
-        self._film.advance(max(_SHORTEST_MOVE, math.dist(self._position, target) / _SPEED) + SETTLE_TIME)
+        self._pfm.advance(max(_SHORTEST_MOVE, math.dist(self._position, target) / _SPEED) + SETTLE_TIME)
         self._position = target
 
     # Acquisition
@@ -280,7 +280,7 @@ class PFMDriver(TwinDriver):
 
     def _frame(self, raster: Raster, clocks: np.ndarray) -> Iterator[Block]:
         """Yield blocks of lines; the end of each line goes to ``clocks``."""
-        film, exposure = self._film, self._film.exposure()
+        film, exposure = self._pfm, self._pfm.exposure()
         excitation = Excitation(self._values["bias"], self._values["setpoint"], self._gain())
         self._travel(raster.start())
         start = film.time
@@ -330,12 +330,12 @@ class PFMDriver(TwinDriver):
         return self._begin(TwinAcquisition(self._loop(loop), loop.shape, finish))
 
     def _loop(self, loop: LoopSettings) -> Iterator[Block]:
-        exposure = self._film.exposure()
-        yield from loop_cycles(self._film, loop, self._position, self._gain(), exposure)
+        exposure = self._pfm.exposure()
+        yield from loop_cycles(self._pfm, loop, self._position, self._gain(), exposure)
 
     def _gain(self) -> complex:
         values = self._values
-        return self._film.tip.gain(values["drive_amplitude"], values["drive_frequency"], values["setpoint"])
+        return self._pfm.tip.gain(values["drive_amplitude"], values["drive_frequency"], values["setpoint"])
 
     def _require_tracking(self, what: str) -> None:
         self._require_idle()

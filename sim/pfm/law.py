@@ -15,6 +15,7 @@ from .structure import Structure
 A_RESPONSE, A_SWITCHABLE = 0.3, 0.2  # of an a domain relative to a c domain
 _ONSET = 1.3299  # erfinv(0.94): widths below a transition at which it has begun by 3 %
 _RATE = 0.06  # growth of coercive biases per decade of frequency
+_CORRELATION = 50e-9  # m, of the random field and the random bonds
 _REACH = 1.5e-6  # m over which the smooth trend of a null world saturates
 
 
@@ -22,10 +23,11 @@ _REACH = 1.5e-6  # m over which the smooth trend of a null world saturates
 class Law:
     """Coefficients of the switching law, and the directions of a trend in null worlds.
 
-    ``Vc = coercive * (1 - wall_180 exp(-s180 / length_180) - wall_ac exp(-sac / length_ac))``;
-    the branches lie at ``imprint + disorder * field +- Vc``. A modelling choice: that walls
-    ease or pin switching is measured (e.g. doi:10.1073/pnas.0804449105 on single defects),
-    its functional form is not.
+    ``Vc = coercive * (1 - wall_180 exp(-s180 / length_180) - wall_ac exp(-sac / length_ac) + bond * g)``;
+    the branches lie at ``imprint + disorder * f +- Vc``, with ``f`` and ``g`` random fields of
+    standard deviation 1 and correlation length 50 nm. That defects and
+    walls decide where switching begins is measured (S. Jesse et al., Nature Materials 7, 209
+    (2008), doi:10.1038/nmat2114); this functional form is a modelling choice.
 
     Attributes
     ----------
@@ -38,7 +40,9 @@ class Law:
     imprint : float
         Offset of the loops (V), -0.5 to 0.5.
     disorder : float
-        Standard deviation of the random field (V), 0.2 to 0.4; correlation length 50 nm.
+        Random field (V), 0.2 to 0.4: moves loops along the bias.
+    bond : float
+        Random bonds, 0.02 to 0.06: widen and narrow loops. No image shows either.
     onset : float
         Nucleation bias over coercive bias, 0.7 to 0.95.
     completion : float
@@ -58,6 +62,7 @@ class Law:
     length_ac: float
     imprint: float
     disorder: float
+    bond: float
     onset: float
     completion: float
     d33: float
@@ -77,6 +82,7 @@ class Law:
             length_ac=rng.uniform(40e-9, 80e-9),
             imprint=rng.uniform(-0.5, 0.5),
             disorder=rng.uniform(0.2, 0.4),
+            bond=rng.uniform(0.02, 0.06),
             onset=rng.uniform(0.7, 0.95),
             completion=rng.uniform(1.0, 1.5),
             d33=rng.uniform(30e-12, 60e-12),
@@ -85,7 +91,7 @@ class Law:
         )
 
     def coercivity(self, wall_180: NDArray[np.float64], wall_ac: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return coercive bias over its value far from walls, for signed distances (m)."""
+        """Return coercive bias over its value far from walls, for signed distances (m), without disorder."""
         near_180 = self.wall_180 * np.exp(-np.abs(wall_180) / self.length_180)
         near_ac = self.wall_ac * np.exp(-np.abs(wall_ac) / self.length_ac)
         return 1 - near_180 - near_ac
@@ -107,7 +113,7 @@ class Law:
         a_fraction : ndarray
             Share of a domain under the tip.
         offset : ndarray
-            Local imprint (V).
+            Imprint (V).
         frozen : ndarray
             Polarisation, -1 to 1, of what does not switch.
         frequency : float
@@ -139,16 +145,17 @@ def property_maps(law: Law, structure: Structure, seed: int, psf: float) -> Maps
     structure : Structure
         The one that decides: the imaged one, or a hidden one in null worlds.
     seed : int
-        Seed of the world, for the random field.
+        Seed of the world, for the random fields.
     psf : float
         Standard deviation (m) of the tip's point spread function.
     """
-    disorder = random_field(generator(seed, "disorder"), 50e-9)
+    field = random_field(generator(seed, "random field"), _CORRELATION)
+    bonds = random_field(generator(seed, "random bonds"), _CORRELATION)
     return Maps(
         {
-            "coercivity": law.coercivity(structure.wall_180, structure.wall_ac),
+            "coercivity": law.coercivity(structure.wall_180, structure.wall_ac) + law.bond * bonds,
             "a_fraction": blur(structure.a_fraction, psf),
-            "offset": law.imprint + law.disorder * disorder,
+            "offset": law.imprint + law.disorder * field,
             "frozen": blur(structure.polarization, psf),
         }
     )

@@ -16,8 +16,9 @@ FIRST_CYCLE = 1.08  # coercive biases of the first cycle of a fresh place: a mod
 class LoopParameters:
     """Loops at many points; every array has shape ``(point,)``.
 
-    The function is that of S. Jesse et al., J. Appl. Phys. 100, 034109 (2006),
-    doi:10.1063/1.2227205, as evaluated by the package BGlib.
+    The function is the nine-parameter one that the package BGlib fits to loops, after
+    S. Jesse, H. N. Lee and S. V. Kalinin, Rev. Sci. Instrum. 77, 073702 (2006),
+    doi:10.1063/1.2214699.
 
     Attributes
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,13 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from ...core.rng import generator
 from ..drift import Drift
 from ..world import World
-from .fields import Maps, blur
-from .law import A_RESPONSE, A_SWITCHABLE, Law, property_maps, trend_properties
+from .film import Family, Film
 from .loops import LoopParameters, polygon_area, run_cycles, sweep
-from .structure import draw_structure
 from .writing import Written, domain_radius
 
-Family = Literal["c180", "ac_stripes", "mixed", "null_hidden", "null_trend"]
 _IMPRINT_SHIFT = 0.15  # V, of a place whose polarisation was switched fully: a modelling choice
 _NEAR_EXTREME = 0.05  # share of a cycle that the bias is within 10 % of its negative extreme
 
@@ -90,15 +87,15 @@ class PFMWorld(World):
     seed : int
         Seed of everything random.
     family : str
-        ``c180``: c+ and c- domains. ``ac_stripes``: a domains in one c domain. ``mixed``: both.
-        ``null_hidden``: looks like ``mixed``, but another, invisible structure decides how it
-        switches. ``null_trend``: looks like ``mixed``, but switching is a smooth trend.
+        Family of the film, as in :meth:`Film.draw`.
     drift, noise, tilt : float
         Severity of each fault; 1 is an honest instrument, 0 a perfect one.
     state : dict, optional
         What :meth:`state` returned before.
     pace : float, optional
         Virtual seconds per wall second.
+    film : Film, optional
+        The film of this seed and family where it is at hand; drawing it takes longest.
     """
 
     def __init__(
@@ -111,28 +108,14 @@ class PFMWorld(World):
         tilt: float = 1.0,
         state: dict[str, Any] | None = None,
         pace: float | None = None,
+        film: Film | None = None,
     ):
         super().__init__(seed, state, pace)
         self.noise_scale = noise
-        self.law = Law.draw(seed)
         self.tip = Tip.draw(seed, tilt)
+        self.film = film or Film.draw(seed, family, self.tip.psf)
         self.drift = Drift(seed, scale=drift)
         self.z_drift = Drift(seed, "z_drift", axes=1, velocity=0.005e-9, settling=0.02e-9, scale=drift)
-        walls, stripes = family != "ac_stripes", family != "c180"
-        image = draw_structure(seed, "image", walls=walls, stripes=stripes)
-        switchable = 1 - (1 - A_SWITCHABLE) * image.a_fraction
-        sharp = {
-            "polarization": image.polarization,
-            "response": image.polarization * (1 - (1 - A_RESPONSE) * image.a_fraction),
-            "switchable": switchable,
-            "switchable_pristine": image.polarization * switchable,
-        }
-        felt = {name: blur(field, self.tip.psf) for name, field in sharp.items()}
-        self._image = Maps({"height": image.height, **felt})
-        self._properties: Maps | None = None
-        if family != "null_trend":
-            decides = draw_structure(seed, "hidden", walls=True, stripes=True) if family == "null_hidden" else image
-            self._properties = property_maps(self.law, decides, seed, self.tip.psf)
         self._written: tuple[int, Written] | None = None
 
     def written(self) -> Written:
@@ -152,13 +135,13 @@ class PFMWorld(World):
             Off-field piezoresponse (m/V), shape of ``x``.
         """
         x, y = np.asarray(x, float), np.asarray(y, float)
-        height, response = self._image.at(x, y, "height", "response")
+        height, response = self.film.image.at(x, y, "height", "response")
         height += self.tip.slope[0] * x + self.tip.slope[1] * y
         if x.size and len(self.written().near(x, y)):
             kept, polarization, _ = self.written().felt(x, y)
-            switchable, pristine = self._image.at(x, y, "switchable", "switchable_pristine")
+            switchable, pristine = self.film.image.at(x, y, "switchable", "switchable_pristine")
             response += (kept - 1) * pristine + polarization * switchable
-        return height, self.law.d33 * response
+        return height, self.film.law.d33 * response
 
     def loops(
         self, x: NDArray[np.float64], y: NDArray[np.float64], frequency: float
@@ -179,14 +162,10 @@ class PFMWorld(World):
         up : ndarray, shape (point,)
             Share of up polarisation, 0 to 1.
         """
-        if self._properties is None:
-            properties = trend_properties(self.law, x, y)
-        else:
-            properties = self._properties.at(x, y, "coercivity", "a_fraction", "offset", "frozen")
-        coercivity, a_fraction, offset, frozen = properties
+        coercivity, a_fraction, offset, frozen = self.film.properties_at(x, y)
         kept, polarization, shift = self.written().felt(x, y)
-        polarization = polarization + kept * self._image.at(x, y, "polarization")[0]
-        loops = self.law.loops(coercivity, a_fraction, offset + shift, frozen, frequency)
+        polarization = polarization + kept * self.film.image.at(x, y, "polarization")[0]
+        loops = self.film.law.loops(coercivity, a_fraction, offset + shift, frozen, frequency)
         return loops, np.clip(0.5 * (1 + polarization), 0, 1)
 
     def electrostatic(self, bias: ArrayLike) -> NDArray[np.float64]:
