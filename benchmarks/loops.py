@@ -1,0 +1,183 @@
+"""The closed loop without an instrument, and what is noted of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import process_time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probeline.agents.protocols import Agent
+from probeline.agents.spec import AgentSpec, make_agent, spec_for
+from probeline.analysis.scoring import distinct_optima, prediction_scores, simple_regret
+from probeline.core.digest import digest
+
+from .tasks import Task
+
+Array = NDArray[np.float64]
+
+SEED_POINTS = 10
+REGRESSION = "channel_regression"
+
+
+@dataclass(frozen=True)
+class Record:
+    """How one loop stood at one budget.
+
+    Attributes
+    ----------
+    task, agent, goal, seed, budget
+        Which loop, and after how many measurements.
+    spec : str
+        Digest of the agent's specification without its seed.
+    regret, regret_recommended : float
+        Of the best measured candidate, and of the one that the agent recommends, by the truth.
+    top : int
+        How many of the best 1 % were measured.
+    optima : int
+        How many separate regions of the best 1 % were touched.
+    rmse, nlpd, coverage : float
+        Predictions of candidates that were not measured.
+    mse_all : float
+        Mean squared error over all candidates, measured ones included.
+    failed : int
+        Measurements below the quality gate; they count towards the budget.
+    cpu_s : float
+        CPU-seconds per decision since the budget before, seed points left out.
+    """
+
+    task: str
+    agent: str
+    goal: str
+    seed: int
+    budget: int
+    spec: str
+    regret: float
+    regret_recommended: float
+    top: int
+    optima: int
+    rmse: float
+    nlpd: float
+    coverage: float
+    mse_all: float
+    failed: int
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What happened in one loop.
+
+    Attributes
+    ----------
+    order : ndarray of int, shape (measurement,)
+        Candidates as they were measured.
+    values : ndarray, shape (measurement,)
+        Outcomes; NaN where a measurement failed.
+    records : list of Record
+        One per budget.
+    """
+
+    order: NDArray[np.int64]
+    values: Array
+    records: list[Record]
+
+
+def benchmark_spec(agent: str, goal: str, seed: int) -> AgentSpec:
+    """Return the specification of ``agent`` with its defaults."""
+    return spec_for(agent, goal, {"seed_points": SEED_POINTS}, seed=seed)
+
+
+def spec_digest(spec: AgentSpec) -> str:
+    """Return the fingerprint of ``spec`` without its seed."""
+    return digest(spec.model_dump(mode="json", exclude={"seed"}))
+
+
+def run_loop(task: Task, agent: str, goal: str, budgets: Sequence[int]) -> Loop:
+    """Let an agent choose and measure; only suggesting and ingesting count as its CPU time."""
+    spec = benchmark_spec(agent, goal, task.seed)
+    made = make_agent(spec, task.problem)
+    order, values, records = [], [], []
+    spent, decided = 0.0, 0
+    for number in range(1, max(budgets) + 1):
+        began = process_time()
+        (suggestion,) = made.suggest(1)
+        spent += process_time() - began
+        candidate, _ = task.problem.nearest(*(suggestion[name] for name in task.problem.dofs))
+        order.append(candidate)
+        spent += _tell(made, task, suggestion, candidate, values)
+        decided += 1
+        if number == SEED_POINTS:
+            spent, decided = 0.0, 0
+        if number in budgets:
+            scores = _scores(task, order, _recommended(made, task), made.posterior())
+            failed = int(np.isnan(values).sum())
+            about = (task.name, agent, goal, task.seed, number, spec_digest(spec))
+            records.append(Record(*about, **scores, failed=failed, cpu_s=spent / decided if decided else 0.0))
+            spent, decided = 0.0, 0
+    return Loop(np.array(order), np.array(values), records)
+
+
+def regression_records(task: Task, loop: Loop, budgets: Sequence[int]) -> list[Record]:
+    """Return how a straight line through the image channels predicts, given the points of ``loop``.
+
+    Ordinary least squares of the outcomes on the channels at the candidate; the predicted
+    spread is that of the residuals. It measures what ``loop`` measured.
+    """
+    half = task.problem.patches.shape[2] // 2
+    inputs = np.column_stack([np.ones(len(task.problem)), task.problem.patches[:, :, half, half]])
+    records = []
+    for budget in budgets:
+        order, values = loop.order[:budget], loop.values[:budget]
+        good = np.isfinite(values)
+        weights, *_ = np.linalg.lstsq(inputs[order[good]], values[good], rcond=None)
+        mean = inputs @ weights
+        residual = values[good] - mean[order[good]]
+        std = np.sqrt(np.sum(residual**2) / max(1, good.sum() - inputs.shape[1]))
+        best = int(order[good][np.argmax(mean[order[good]])])
+        scores = _scores(task, order.tolist(), best, {"mean": mean, "std": np.full_like(mean, std)})
+        failed = int((~good).sum())
+        about = (task.name, REGRESSION, "random design", task.seed, budget, "")
+        records.append(Record(*about, **scores, failed=failed, cpu_s=0.0))
+    return records
+
+
+def _tell(agent: Agent, task: Task, suggestion: Any, candidate: int, values: list[float]) -> float:
+    """Measure, tell the agent, note the value; return the agent's CPU-seconds."""
+    scalar = task.measure(candidate)
+    good = scalar.flag == "ok"
+    values.append(scalar.value if good else np.nan)
+    name = task.problem.objective
+    outcome = {name: scalar.value}
+    if np.isfinite(scalar.sigma):
+        outcome[f"{name}_sigma"] = scalar.sigma
+    began = process_time()
+    if good:
+        agent.ingest([{**suggestion, **outcome}])
+    else:
+        agent.register_failures([suggestion])
+    return process_time() - began
+
+
+def _recommended(agent: Agent, task: Task) -> int:
+    _, place, _ = agent.get_best_points()[0]
+    return task.problem.nearest(*(place[name] for name in task.problem.dofs))[0]
+
+
+def _scores(task: Task, order: Sequence[int], recommended: int, posterior: Any) -> dict[str, Any]:
+    mean, std = posterior["mean"], posterior["std"]
+    noise = task.truth_noise(mean)
+    predicted = prediction_scores(task.truth, mean, np.maximum(std, 1e-12), order, noise=noise)
+    return {
+        "regret": simple_regret(task.peaks, order) / task.regret_unit,
+        "regret_recommended": simple_regret(task.peaks, [recommended]) / task.regret_unit,
+        "top": int(np.isin(task.best, order).sum()),
+        "optima": distinct_optima(task.regions, order),
+        "rmse": predicted.rmse,
+        "nlpd": predicted.nlpd,
+        "coverage": predicted.coverage90,
+        "mse_all": float(np.mean((mean - task.truth) ** 2)),
+    }
