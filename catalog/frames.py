@@ -129,5 +129,5 @@ class ServedFrames:
         shape = tuple(stream.data_keys[key]["shape"])
         if data.ndim == len(shape):  # laid end to end along the first axis
             data = data.reshape(-1, *shape)
-        rows = stream.rows[key]
-        return data[[rows[seq] for seq in seq_nums]]
+        index = stream.frames[key]
+        return data[[index[seq][1] for seq in seq_nums]]

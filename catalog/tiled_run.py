@@ -20,6 +20,7 @@ def tiled_run(node: Any) -> Run:
     node : BlueskyRun
         From a client of a ``CatalogOfBlueskyRuns``, for example ``catalog.client[uid]``.
     """
+    node = node.v3  # as opposed to the forms that databroker asks for
     streams = {name: node[name].base for name in node}
     return Run(tiled_documents(node, streams), ServedFrames(streams), state="stored")
 

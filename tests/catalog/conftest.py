@@ -1,0 +1,43 @@
+"""A catalogue whose databases are made once, because making them takes seconds."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from bluesky import RunEngine
+from catalog_devices import FrameCamera, Sensor
+from probeline import catalog as catalogs
+
+
+@pytest.fixture(scope="session")
+def empty_catalog(tmp_path_factory):
+    """Folder of a catalogue without runs, Tiled's databases made."""
+    root = tmp_path_factory.mktemp("template") / "catalog"
+    with catalogs.open(root) as catalog:
+        assert len(catalog.client) == 0
+    return root
+
+
+@pytest.fixture
+def catalog(empty_catalog, tmp_path):
+    """An open catalogue without runs."""
+    shutil.copytree(empty_catalog, tmp_path / "catalog")
+    with catalogs.open(tmp_path / "catalog") as catalog:
+        yield catalog
+
+
+@pytest.fixture
+def engine():
+    """A RunEngine."""
+    return RunEngine({}, context_managers=[])
+
+
+@pytest.fixture
+def sensor():
+    return Sensor()
+
+
+@pytest.fixture
+def camera(catalog):
+    return FrameCamera(catalog.data_root)

@@ -1,0 +1,232 @@
+"""The journal gives back what was written, and says what was lost."""
+
+import errno
+import os
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from probeline.catalog import journal
+from probeline.catalog.codec import decode, encode
+from probeline.catalog.journal import JournalTail, JournalWarning, JournalWriter, last_record, read_journal
+from probeline.core.errors import CatalogError, JournalError
+
+DTYPES = st.sampled_from(["<f8", ">f4", "<f2", "<i8", "|u1", "|b1", "<c16", "<U3", "|S4", "<M8[ns]"])
+ARRAYS = DTYPES.flatmap(
+    lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4))
+)
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.complex_numbers() | st.binary() | ARRAYS
+)
+KEYS = st.text() | st.sampled_from(["__ndarray__", "__float__", "__pairs__"])
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=8
+)
+
+
+def same(one, other):
+    """Equal in type, dtype, shape and every bit; a NaN equals a NaN."""
+    match one:
+        case np.ndarray():
+            equal = one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+        case dict():
+            equal = list(one) == list(other) and all(same(one[key], other[key]) for key in one)
+        case list():
+            equal = len(one) == len(other) and all(map(same, one, other))
+        case complex():
+            equal = same([one.real, one.imag], [other.real, other.imag])
+        case _:
+            equal = repr(one) == repr(other)
+    return type(one) is type(other) and equal
+
+
+@settings(deadline=None)
+@given(VALUES)
+def test_every_value_survives(value):
+    text = encode(value)
+    assert b"\n" not in text
+    assert same(decode(text), value)
+
+
+@pytest.mark.parametrize(
+    ("scalar", "expected"),
+    [
+        (np.float32(0.5), 0.5),
+        (np.float64("inf"), float("inf")),
+        (np.longdouble(0.25), 0.25),
+        (np.int16(-3), -3),
+        (np.uint64(2**64 - 1), 2**64 - 1),
+        (np.bool_(True), True),
+        (np.str_("é"), "é"),
+        (np.complex64(1 + 2j), 1 + 2j),
+        ((1, 2), [1, 2]),
+        (np.array([None, "a"], dtype=object), [None, "a"]),
+    ],
+)
+def test_scalars_become_the_python_value_they_equal(scalar, expected):
+    assert same(decode(encode(scalar)), expected)
+
+
+def test_what_cannot_be_written_is_refused_before_anything_is_written(tmp_path):
+    writer = JournalWriter(tmp_path / "a.journal")
+    writer.write("start", {"uid": "u"})
+    with pytest.raises(CatalogError, match="cannot be written down"):
+        writer.write("event", {"data": {"x": object()}})
+    writer.write("stop", {"uid": "s"})
+    writer.close()
+    assert [name for name, _ in read_journal(tmp_path / "a.journal")] == ["start", "stop"]
+
+
+@pytest.fixture
+def written(tmp_path):
+    """A journal of four documents, and the documents."""
+    documents = [
+        ("start", {"uid": "u", "time": 1.5}),
+        ("descriptor", {"uid": "d", "note": "line\rbreak\n"}),
+        ("event", {"data": {"x": float("nan"), "image": np.arange(6.0).reshape(2, 3)}}),
+        ("stop", {"uid": "s"}),
+    ]
+    path = tmp_path / "run.journal"
+    writer = JournalWriter(path)
+    for name, doc in documents:
+        writer.write(name, doc)
+    writer.close()
+    return path, documents
+
+
+def test_documents_come_back_in_order(written):
+    path, documents = written
+    assert same([list(item) for item in read_journal(path)], [list(item) for item in documents])
+    assert last_record(path) == ("stop", {"uid": "s"})
+
+
+def test_a_tear_at_any_byte_costs_only_the_record_it_is_in(written):
+    path, _ = written
+    whole = path.read_bytes()
+    ends = [match.end() for match in re.finditer(b"\n", whole)]
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        complete = sum(end <= size for end in ends)
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            read = list(read_journal(path))
+        assert len(read) == max(complete - 1, 0)  # the first record is the header
+        assert [warning.category for warning in seen] == [JournalWarning] * (size not in {0, *ends})
+
+
+def test_a_last_record_of_zeros_is_torn(written):
+    path, documents = written
+    whole = path.read_bytes()
+    path.write_bytes(whole + bytes(100))
+    with pytest.warns(JournalWarning, match="100 bytes"):
+        assert len(list(read_journal(path))) == len(documents)
+    path.write_bytes(whole[:-3] + b"00\n")
+    with pytest.warns(JournalWarning):
+        assert len(list(read_journal(path))) == len(documents) - 1
+    assert last_record(path) is None
+
+
+@pytest.mark.parametrize("record", [1, 2, 3, 4])
+def test_damage_in_the_middle_is_an_error(written, record):
+    path, _ = written
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[record - 1] = lines[record - 1].replace(b'"', b"'", 1)
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(JournalError, match=f"record {record} .*checksum is wrong.*restore the file from a backup"):
+        list(read_journal(path))
+
+
+def test_other_files_and_newer_versions_are_refused(tmp_path):
+    path = tmp_path / "a.journal"
+    with pytest.raises(CatalogError, match="cannot be read"):
+        list(read_journal(path))
+    for header, message in [({"format": "x"}, "is no journal"), ({"format": journal.FORMAT, "version": 2}, "upgrade")]:
+        content = encode(header)
+        path.write_bytes(b"%08x %s\n" % (journal.zlib.crc32(content), content))
+        with pytest.raises(JournalError, match=message):
+            list(read_journal(path))
+
+
+def test_a_full_disk_is_said_and_leaves_the_journal_whole(written, monkeypatch):
+    path, _ = written
+    writer = JournalWriter(path.with_name("full.journal"))
+    writer.write("start", {"uid": "u"})
+
+    class Full:
+        """A file on a disk with room for five more bytes."""
+
+        def __init__(self, file):
+            self._file, self._room = file, 5
+
+        def write(self, data):
+            if not self._room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            done = self._file.write(data[: self._room])
+            self._room -= done
+            return done
+
+        def __getattr__(self, name):
+            return getattr(self._file, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer, "_file", Full(writer._file))
+        with pytest.raises(CatalogError, match="No space left on device; free space"):
+            writer.write("event", {"data": {}})
+    writer.write("stop", {"uid": "s"})
+    writer.close()
+    assert [name for name, _ in read_journal(writer.path)] == ["start", "stop"]
+    with pytest.raises(CatalogError):
+        writer.write("event", {})
+
+
+def test_an_existing_file_is_never_written_over(written):
+    with pytest.raises(CatalogError, match="exists"):
+        JournalWriter(written[0])
+
+
+def synced(monkeypatch, tmp_path, *, durable, clock):
+    """Return after which of six documents the disk was waited for."""
+    calls, steps = [], [0]
+    monkeypatch.setattr(journal.os, "fsync", lambda number: calls.append(steps[-1]))
+    monkeypatch.setattr(journal.time, "monotonic", lambda: clock[steps[-1]])
+    writer = JournalWriter(tmp_path / f"{durable}.journal", durable=durable)
+    calls.clear()
+    for step, name in enumerate(["start", "event", "event", "event", "event", "stop"]):
+        steps.append(step)
+        writer.write(name, {})
+    writer.close()
+    return calls
+
+
+def test_the_disk_is_waited_for_at_both_ends_and_every_second(monkeypatch, tmp_path):
+    clock = [100.0, 100.2, 100.9, 101.1, 101.2, 101.3]
+    assert synced(monkeypatch, tmp_path, durable=False, clock=clock) == [0, 3, 5]
+    assert synced(monkeypatch, tmp_path, durable=True, clock=clock) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_tail_continues_where_it_was(tmp_path):
+    writer = JournalWriter(tmp_path / "a.journal")
+    tail = JournalTail(writer.path)
+    assert list(tail.read()) == []
+    writer.write("start", {"uid": "u"})
+    assert list(tail.read()) == [("start", {"uid": "u"})]
+    with open(writer.path, "ab") as file:
+        file.write(b"12345678 half a rec")
+    assert list(tail.read()) == []
+    assert tail.torn == 19
+    writer.close()
+
+
+def test_the_reader_in_the_documentation_works(written):
+    path, documents = written
+    page = Path(__file__).parents[2] / "docs" / "reference" / "journal.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+    assert len(code.splitlines()) <= 20
+    space = {}
+    exec(code, space)
+    assert same([list(item) for item in space["read"](path)], [list(item) for item in documents])

@@ -1,0 +1,182 @@
+"""Opening catalogues and finding runs in them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from catalog_devices import survey_and_points
+from probeline import catalog as catalogs
+from probeline.catalog import store
+from probeline.core.errors import CatalogError, DataError, UnknownNameError
+
+
+def record(catalog, uid, time, *, stop=True, start=None):
+    """Write a run without events."""
+    write = catalog.writer()
+    write("start", {"uid": uid, "time": time, **(start or {})})
+    if stop:
+        write("stop", {"uid": f"stop-{uid}", "run_start": uid, "time": time + 1, "exit_status": "success"})
+
+
+@pytest.fixture
+def journal_only(tmp_path, monkeypatch):
+    """A catalogue whose Tiled takes everything and keeps nothing."""
+    from probeline.catalog import uploading
+
+    monkeypatch.setattr(uploading, "tiled_writer", lambda client: lambda name, doc: None)
+    with catalogs.open(tmp_path / "c") as catalog:
+        monkeypatch.setattr(catalog, "_open_tiled", NoTiled)
+        yield catalog
+
+
+class NoTiled:
+    def __init__(self):
+        self.client = {}
+
+    def close(self):
+        pass
+
+
+def test_a_new_catalogue_is_a_folder_with_a_marker(tmp_path):
+    with catalogs.open(tmp_path / "deep" / "c") as catalog:
+        assert json.loads((catalog.root / "probeline.json").read_text()) == {
+            "format": "probeline-catalog",
+            "version": 1,
+        }
+        assert catalog.data_root == catalog.root / "data"
+        assert sorted(path.name for path in catalog.root.iterdir() if path.is_dir()) == [
+            "data", "journal", "reports", "tiled",
+        ]  # fmt: skip
+        assert catalog.runs() == []
+        assert len(catalog) == 0
+
+
+def test_folders_that_are_no_catalogue_are_refused(tmp_path):
+    with pytest.raises(CatalogError, match=r"there is no catalogue at .*create=True"):
+        catalogs.open(tmp_path / "none", create=False)
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.tex").write_text("")
+    with pytest.raises(CatalogError, match="is not empty and no catalogue of probeline; choose another"):
+        catalogs.open(tmp_path / "foreign")
+    assert os.listdir(tmp_path / "foreign") == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ('{"format": "probeline-catalog", "version": 2}', "version 2, this probeline reads 1; upgrade"),
+        ('{"format": "other", "version": 1}', "belongs to something else"),
+        ('{"format": "probel', "is damaged: .*; the runs are not: write"),
+        ("[]", "is damaged"),
+        ("", "is damaged"),
+    ],
+)
+def test_markers_that_are_wrong_say_what_to_do(tmp_path, marker, message):
+    (tmp_path / "probeline.json").write_text(marker)
+    with pytest.raises(CatalogError, match=message):
+        catalogs.open(tmp_path)
+
+
+def test_a_path_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CatalogError, match="cannot be opened"):
+        catalogs.open(tmp_path / "file")
+
+
+def test_runs_are_found_by_uid_beginning_and_place(journal_only):
+    record(journal_only, "aa11", 10.0)
+    record(journal_only, "aa22", 30.0, stop=False)
+    record(journal_only, "bb33", 20.0)
+    assert [info.uid for info in journal_only.runs()] == ["aa22", "bb33", "aa11"]
+    assert journal_only["aa11"].uid == "aa11"
+    assert journal_only["b"].uid == "bb33"
+    assert journal_only[-1].uid == "aa22"
+    assert journal_only[0].uid == "aa11"
+    with pytest.raises(UnknownNameError, match="Several runs begin so"):
+        journal_only["aa"]
+    for absent in ("cc", ""):
+        with pytest.raises(UnknownNameError, match=r"unknown run .* See runs"):
+            journal_only[absent]
+    with pytest.raises(UnknownNameError, match="holds 3 runs"):
+        journal_only[3]
+
+
+def test_a_line_says_what_the_run_was(journal_only):
+    block = {
+        "instrument": {"name": "spm"}, "goal": "map", "agent": {"kind": "patch_gp"}, "objective": {"name": "loop_area"},
+    }  # fmt: skip
+    record(journal_only, "u1", 5.0, start={"plan_name": "explore", "probeline": block})
+    journal_only.flush()
+    (info,) = journal_only.runs()
+    assert info == catalogs.RunInfo("u1", 5.0, "explore", "spm", "map", "patch_gp", "loop_area", "success", 0, "stored")
+
+
+def test_points_are_counted_with_and_without_a_stop(journal_only, engine, sensor, tmp_path):
+    from catalog_devices import FrameCamera
+
+    counts = []
+    engine.subscribe(journal_only.writer())
+    engine.subscribe(lambda name, doc: counts.append(journal_only.runs()[0].n_points))
+    engine(survey_and_points(FrameCamera(tmp_path), sensor, points=3))
+    assert counts[0] == 0
+    assert counts[-2:] == [3, 3]
+
+
+def test_a_document_of_an_unknown_run_is_refused(journal_only):
+    with pytest.raises(CatalogError, match="subscribe the writer before the run begins"):
+        journal_only.writer()("event", {"descriptor": "d", "data": {}})
+
+
+def test_a_closed_catalogue_takes_no_run_but_can_be_read(journal_only):
+    record(journal_only, "u1", 5.0)
+    journal_only.close()
+    with pytest.raises(CatalogError, match="closed"):
+        record(journal_only, "u2", 6.0)
+    assert journal_only["u1"].stop is not None
+
+
+def test_a_moved_catalogue_finds_its_frames(catalog, engine, camera, sensor, tmp_path):
+    engine.subscribe(catalog.writer())
+    engine(survey_and_points(camera, sensor, points=1))
+    catalog.close()
+    shutil.move(catalog.root, tmp_path / "elsewhere")
+    with catalogs.open(tmp_path / "elsewhere") as moved:
+        assert (moved[-1].stream("survey").spm_scan_frame.values[0, 1] == camera.taken[0][1]).all()
+        for file in moved.data_root.glob("*.h5"):
+            file.unlink()
+        with pytest.raises(DataError, match="does not exist there or under"):
+            moved[-1].stream("survey")
+
+
+def test_a_server_gets_runs_too(catalog, engine, camera, sensor, tmp_path, monkeypatch):
+    """The address is all that differs; journals lie in the user's data folder."""
+    opened = []
+
+    class Server:
+        def __init__(self, uri):
+            opened.append(uri)
+            self.client = catalog.client
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(store, "RemoteTiled", Server)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    address = "http://127.0.0.1:8123/?api_key=secret"
+    with catalogs.open(address) as remote:
+        assert remote.root == tmp_path / "home" / "probeline" / "servers" / "127-0-0-1-8123"
+        record(remote, "u" * 36, 5.0)
+        remote.flush()
+        assert remote[-1].state == "stored"
+    assert opened == [address]
+    assert catalog.client["u" * 36].metadata["stop"]["exit_status"] == "success"
+
+
+def test_importing_is_cheap():
+    heavy = ["tiled", "databroker", "torch", "bluesky", "xarray"]
+    code = f"import sys, probeline.catalog; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
