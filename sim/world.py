@@ -30,6 +30,7 @@ class World:
         self.exposures = int(state.get("exposures", 0))
         self.acts: list[dict[str, Any]] = [dict(act) for act in state.get("acts", [])]
         self.pace = pace
+        self._hurry = threading.Event()  # never set: a wait that is no sleep
 
     @property
     def paced(self) -> bool:
@@ -45,7 +46,7 @@ class World:
         if not time >= self.time:
             raise ValueError(f"time cannot go back from {self.time} s to {time} s")
         if self.pace is not None:
-            threading.Event().wait((time - self.time) / self.pace)
+            self._hurry.wait((time - self.time) / self.pace)
         self.time = time
 
     def exposure(self) -> int:

@@ -109,7 +109,8 @@ def default_instrument(argument: str, options: Mapping[str, Any]) -> dict[str, A
         "spectrum": "switching_loop",
         "objective": "loop_area",
         "objective_options": {},
-        "survey": {"size_nm": 1200.0, "pixels": 80, "patch_nm": 225.0},
+        "survey": {"size_nm": 2000.0, "pixels": 128, "patch_nm": 234.0},
+        "register_every": 10,
         "envelope": {"limits": limits, "budgets": {"seconds": 8 * 3600.0}},
         "metadata": METADATA,
     }

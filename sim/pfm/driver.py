@@ -79,7 +79,7 @@ SIGNALS: dict[str, SignalInfo] = {
         "doc": "Height of the tip; at its upper limit when withdrawn.",
     },
     "deflection": {"unit": "V", "writable": False, "dtype": "number", "resolution": 1e-4, "doc": "Deflection now."},
-    "tip_state": {
+    "tip": {
         "unit": "",
         "writable": False,
         "dtype": "string",
@@ -97,7 +97,7 @@ INITIAL = {
     "feedback": False,
     "z": Z_LIMIT,
     "deflection": 0.0,
-    "tip_state": "withdrawn",
+    "tip": "withdrawn",
 }
 
 METADATA: dict[str, Any] = {
@@ -159,7 +159,7 @@ class PFMDriver(TwinDriver):
     def get_many(self, keys: Sequence[str]) -> dict[str, Any]:
         """Return the value of each key; z and deflection follow the surface."""
         values = super().get_many(keys)
-        if self._values["tip_state"] == "tracking":
+        if self._values["tip"] == "tracking":
             now = {"z": self._surface_height, "deflection": lambda: self._values["setpoint"]}
             values.update({key: float(now[key]()) for key in keys if key in now})
         return values
@@ -188,25 +188,25 @@ class PFMDriver(TwinDriver):
         """
         if on == self._values["feedback"]:
             return
-        if self._values["tip_state"] == "withdrawn":
+        if self._values["tip"] == "withdrawn":
             raise CommandRejected("the tip is withdrawn, the z loop cannot be closed; call approach() first")
         if not on:
             self._values.update(self.get_many(["z", "deflection"]))
-        self._values.update(feedback=on, tip_state="tracking" if on else "open")
+        self._values.update(feedback=on, tip="tracking" if on else "open")
 
     def withdraw(self) -> None:
         """Retract the tip and return when z is at its limit."""
         self._require_idle()
-        if self._values["tip_state"] != "withdrawn":
+        if self._values["tip"] != "withdrawn":
             self._pfm.advance(WITHDRAW_TIME)
-        self._values.update(feedback=False, tip_state="withdrawn", z=Z_LIMIT, deflection=0.0)
+        self._values.update(feedback=False, tip="withdrawn", z=Z_LIMIT, deflection=0.0)
 
     def approach(self) -> None:
         """Bring the tip to the setpoint and close the loop."""
         self._require_idle()
-        if self._values["tip_state"] == "withdrawn":
+        if self._values["tip"] == "withdrawn":
             self._pfm.advance(ENGAGE_TIME)
-        self._values.update(feedback=True, tip_state="tracking")
+        self._values.update(feedback=True, tip="tracking")
 
     def park(self) -> None:
         """End what is running and lift the tip; the drive stays on."""
@@ -339,7 +339,7 @@ class PFMDriver(TwinDriver):
 
     def _require_tracking(self, what: str) -> None:
         self._require_idle()
-        state = self._values["tip_state"]
+        state = self._values["tip"]
         if state == "withdrawn":
             raise CommandRejected(f"{what} needs contact, but the tip is withdrawn; call approach() first")
         if state != "tracking":

@@ -116,13 +116,13 @@ class PFMWorld(World):
         self.film = film or Film.draw(seed, family, self.tip.psf)
         self.drift = Drift(seed, scale=drift)
         self.z_drift = Drift(seed, "z_drift", axes=1, velocity=0.005e-9, settling=0.02e-9, scale=drift)
-        self._written: tuple[int, Written] | None = None
+        self._written = Written([], self.tip.psf)
 
     def written(self) -> Written:
         """Return the domains written until now."""
-        if self._written is None or self._written[0] != len(self.acts):
-            self._written = len(self.acts), Written(self.acts, self.tip.psf)
-        return self._written[1]
+        if self._written.acts != self.acts:
+            self._written = Written(self.acts, self.tip.psf)
+        return self._written
 
     def surface(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return what the tip finds at sample coordinates ``x, y`` (m).
@@ -191,7 +191,6 @@ class PFMWorld(World):
         before, after = up
         if self.acts and self.acts[-1]["exposure"] == exposure:
             self.acts.pop()
-            self._written = None
         radius = domain_radius(v_max, seconds * _NEAR_EXTREME)
         # The space charge that gathers favours the new state: down moves the loop to the right.
         shift = _IMPRINT_SHIFT * (before - after)

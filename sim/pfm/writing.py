@@ -45,6 +45,7 @@ class Written:
 
     def __init__(self, acts: Sequence[Mapping[str, Any]], psf: float):
         keys = ("x", "y", "radius", "polarization", "imprint")
+        self.acts = list(acts)
         self._table = np.array([[act[key] for key in keys] for act in acts], float).reshape(-1, len(keys))
         self._psf = psf
 

