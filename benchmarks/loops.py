@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from probeline.agents.protocols import Agent
 from probeline.agents.spec import AgentSpec, make_agent, spec_for
 from probeline.analysis.scoring import distinct_optima, prediction_scores, simple_regret
@@ -21,6 +20,7 @@ Array = NDArray[np.float64]
 
 SEED_POINTS = 10
 REGRESSION = "channel_regression"
+ANY_GOAL = "any"  # of agents without an acquisition: the same loop whatever is looked for
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ def run_loop(task: Task, agent: str, goal: str, budgets: Sequence[int]) -> Loop:
     """Let an agent choose and measure; only suggesting and ingesting count as its CPU time."""
     spec = benchmark_spec(agent, goal, task.seed)
     made = make_agent(spec, task.problem)
+    goal = goal if spec.acquisition else ANY_GOAL
     order, values, records = [], [], []
     spent, decided = 0.0, 0
     for number in range(1, max(budgets) + 1):
@@ -140,7 +141,7 @@ def regression_records(task: Task, loop: Loop, budgets: Sequence[int]) -> list[R
         best = int(order[good][np.argmax(mean[order[good]])])
         scores = _scores(task, order.tolist(), best, {"mean": mean, "std": np.full_like(mean, std)})
         failed = int((~good).sum())
-        about = (task.name, REGRESSION, "random design", task.seed, budget, "")
+        about = (task.name, REGRESSION, ANY_GOAL, task.seed, budget, "")
         records.append(Record(*about, **scores, failed=failed, cpu_s=0.0))
     return records
 

@@ -1,0 +1,59 @@
+"""Tables that go both to the terminal and to the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from probeline.analysis.statistics import Interval
+from rich.console import Console
+from rich.table import Table as RichTable
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, column names and rows of text."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """Return the table for a page."""
+        if not self.rows:
+            return f"**{self.title}**\n\nNothing.\n"
+        lines = [self.header, tuple("---" for _ in self.header), *self.rows]
+        return f"**{self.title}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+    def show(self, console: Console) -> None:
+        """Print the table."""
+        table = RichTable(*self.header, title=self.title, title_justify="left")
+        for row in self.rows:
+            table.add_row(*row)
+        console.print(table)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return ``value`` with so many significant digits, without an exponent where it can be read."""
+    if not np.isfinite(value):
+        return "-"
+    if value and not 1e-4 <= abs(value) < 1e5:
+        return f"{value:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - int(np.floor(np.log10(abs(value))))) if value else 0
+    return f"{value:.{decimals}f}"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return mean and half the width of its 95 % interval (Student's t)."""
+    array = np.asarray(values, float)
+    if len(array) < 2:
+        return number(float(array.mean())) if len(array) else "-"
+    half = float(stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
+    return f"{number(float(array.mean()))} ± {number(half, 2)}"
+
+
+def interval(found: Interval) -> str:
+    """Return a paired difference with its interval."""
+    return f"{found.mean_difference:+.3g} [{found.low:+.3g}, {found.high:+.3g}]"
