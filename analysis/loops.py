@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import erf
 
 from ..core.errors import DataError, SpecError
+from .channels import principal_phase
 from .loop_shape import Estimate, area_weights, coercive_biases, noise_level, response_at, split_branches
 from .measurement import Measurement
 
@@ -29,7 +30,7 @@ PARAMETER_NAMES: tuple[str, ...] = ("a0", "a1", "a2", "a3", "a4", "b0", "b1", "b
 
 
 class PhaseOffset(NamedTuple):
-    """The phase that counts as in phase, and whether it was estimated from the data."""
+    """The phase (deg) that counts as in phase, and whether its axis was estimated from the loop itself."""
 
     degrees: float
     estimated: bool
@@ -90,24 +91,27 @@ class LoopFit:
 
 
 def phase_offset(measurement: Measurement) -> PhaseOffset:
-    """Return the phase of the piezoresponse: as recorded, else estimated from channels x, y.
+    """Return the phase of the piezoresponse, -180 to 180 degrees, for a loop in channels x, y.
 
-    The estimate is the principal axis of the off-field points in the (x, y) plane, with the
-    sign that makes the summed area of the off-field loops positive.
+    Its axis is the recorded one (``settings["phase_offset_deg"]``), else the principal axis of
+    the off-field points in the (x, y) plane. An axis leaves half a turn open, also when it was
+    found on an image. The sense of rotation closes it: the summed area of the off-field loops
+    is positive, a positive bias writes a positive response.
     """
     recorded = measurement.settings.get("phase_offset_deg")
-    if recorded is not None:
-        return PhaseOffset(float(recorded), False)
     x, y = (_loop_axes(measurement, name) for name in ("x", "y"))
     fields = list(measurement.coords.get("field", ["off"]))
     if "off" in fields:
         x, y = x[:, [fields.index("off")]], y[:, [fields.index("off")]]
-    dx, dy = x - x.mean(), y - y.mean()
-    angle = 0.5 * math.atan2(2 * float((dx * dy).mean()), float((dx**2 - dy**2).mean()))
+    if recorded is not None:
+        angle = math.radians(float(recorded))
+    else:
+        good = np.isfinite(x) & np.isfinite(y)
+        angle = principal_phase(x[good] - x[good].mean(), y[good] - y[good].mean()) if good.any() else 0.0
     bias = np.asarray(measurement.coords["bias"], float)
-    if ((x * math.cos(angle) + y * math.sin(angle)) @ area_weights(bias)).sum() < 0:
+    if np.nansum((x * math.cos(angle) + y * math.sin(angle)) @ area_weights(bias)) < 0:
         angle += math.pi
-    return PhaseOffset(math.degrees(math.remainder(angle, 2 * math.pi)), True)
+    return PhaseOffset(math.degrees(math.remainder(angle, 2 * math.pi)), recorded is None)
 
 
 def piezoresponse(measurement: Measurement) -> Array:

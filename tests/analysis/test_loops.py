@@ -197,9 +197,24 @@ def test_projection_on_the_recorded_phase():
     bias, phi0 = sweep(), math.radians(35)
     response = synthetic(bias)
     data = np.stack([response * math.cos(phi0), response * math.sin(phi0)])[:, None, None]
-    taken = measurement(data, bias, ("x", "y"), phase_offset_deg=35.0)
-    assert piezoresponse(taken)[0, 0] == pytest.approx(response, abs=1e-12)
-    assert phase_offset(taken) == (35.0, False)
+    for recorded in (35.0, -145.0):  # an image leaves half a turn open, the loop does not
+        taken = measurement(data, bias, ("x", "y"), phase_offset_deg=recorded)
+        assert piezoresponse(taken)[0, 0] == pytest.approx(response, abs=1e-12)
+        assert phase_offset(taken).degrees == pytest.approx(35.0)
+        assert not phase_offset(taken).estimated
+
+
+def test_aborted_loop_keeps_its_phase():
+    """Only the first of two cycles was finished; the rest is NaN and stays NaN."""
+    bias, phi0 = sweep(), math.radians(-70)
+    response = synthetic(bias)
+    data = np.full((2, 2, 1, 64), np.nan)
+    data[0, 0, 0], data[1, 0, 0] = response * math.cos(phi0), response * math.sin(phi0)
+    found = piezoresponse(measurement(data, bias, ("x", "y")))
+    assert found[0, 0] == pytest.approx(response, abs=0.05)
+    assert np.isnan(found[1]).all()
+    data[:] = np.nan
+    assert np.isnan(piezoresponse(measurement(data, bias, ("x", "y")))).all()
 
 
 @pytest.mark.parametrize("degrees", [-150.0, -35.0, 0.0, 35.0, 120.0])
