@@ -94,13 +94,12 @@ class Guard:
             Before anything is sent.
         """
         signals = self._description["signals"]
-        for key, value in values.items():
-            check_signal(key, signals, value, self._envelope)
-        stepping = [key for key in values if key in self._envelope.max_step]
+        plain = {key: check_signal(key, signals, value, self._envelope) for key, value in values.items()}
+        stepping = [key for key in plain if key in self._envelope.max_step]
         present = self.get_many(stepping) if stepping else {}
         for key in stepping:
-            self._envelope.check_step(key, float(present[key]), float(values[key]), signals[key]["unit"])
-        self._call("set_many", self._driver.set_many, {key: _plain(value) for key, value in values.items()})
+            self._envelope.check_step(key, float(present[key]), float(plain[key]), signals[key]["unit"])
+        self._call("set_many", self._driver.set_many, plain)
 
     # time and state
 
@@ -168,10 +167,9 @@ class Guard:
             While another acquisition runs.
         """
         self._need("scan")
-        check_scan(settings, self._envelope)
-        seconds = settings["lines"] * settings.get("line_time", 0.0)
+        plain = check_scan(settings, self._envelope)
+        seconds = plain["lines"] * plain.get("line_time", 0.0)
         self._afford(seconds=seconds, frames=1)
-        plain = {key: _plain(value) for key, value in settings.items()}
         started = self._call("start_scan", self._driver.start_scan, plain)
         self._ledger.charge(frames=1)
         return GuardedAcquisition(self, started, "scan", seconds)
@@ -218,7 +216,7 @@ class Guard:
         complete = check_spectrum(kind, spectra, settings, self._envelope)
         pulses = pulses_of(spectra[kind], complete) or 0
         self._afford(seconds=0.0, pulses=pulses, spectra=1)
-        plain = {key: _plain(value) for key, value in settings.items()}
+        plain = {key: complete[key] for key in settings}
         started = self._call("start_spectrum", self._driver.start_spectrum, kind, plain)
         self._ledger.charge(pulses=pulses, spectra=1)
         return GuardedAcquisition(self, started, kind, 0.0)
@@ -305,8 +303,3 @@ class GuardedAcquisition:
         for _ in self:
             pass
         return self._guard._call(f"{self._what} result", self._acquisition.result)
-
-
-def _plain(value: Any) -> Value:
-    """Return numpy scalars as Python values: drivers see JSON only."""
-    return value.item() if isinstance(value, np.generic) else value

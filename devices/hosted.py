@@ -96,6 +96,8 @@ class HostedDriver:
         Removed at :meth:`close`.
     timeout : float
         Wall seconds to wait for the answer to a command.
+    patience : float
+        Wall seconds to wait for the first sign of life.
 
     Raises
     ------
@@ -111,6 +113,7 @@ class HostedDriver:
         process: subprocess.Popen | None = None,
         folder: Path | None = None,
         timeout: float = 600.0,
+        patience: float = 10.0,
     ):
         self._process, self._folder, self._timeout = process, folder, timeout
         self._context = zmq.Context()
@@ -118,11 +121,11 @@ class HostedDriver:
         self._control = _Line(self._context, control, process)
         self._closed = threading.Lock()
         try:
-            self._beside("ping", timeout=10.0)
-        except DriverTimeout as error:
+            self._beside("ping", timeout=patience)
+            self._description: Description = self._ask("describe")
+        except BaseException:
             self.close()
-            raise ConnectionLost(f"no instrument answers at {control}: {error}") from error
-        self._description: Description = self._ask("describe")
+            raise
 
     @property
     def pid(self) -> int | None:

@@ -67,8 +67,8 @@ def check_number(name: str, value: Any, unit: str = "", *, integer: bool = False
     return number
 
 
-def check_signal(key: str, signals: Mapping[str, SignalInfo], value: Any, envelope: Envelope) -> None:
-    """Raise unless ``key`` exists, is writable and may be set to ``value`` (SI).
+def check_signal(key: str, signals: Mapping[str, SignalInfo], value: Any, envelope: Envelope) -> Value:
+    """Return ``value`` (SI) as a plain number, bool or text when ``key`` exists, is writable and may be set to it.
 
     Raises
     ------
@@ -85,14 +85,18 @@ def check_signal(key: str, signals: Mapping[str, SignalInfo], value: Any, envelo
     if info["dtype"] in ("number", "integer"):
         number = check_number(key, value, info["unit"], integer=info["dtype"] == "integer")
         envelope.check(key, number, info["unit"])
-    elif info["dtype"] == "boolean" and not isinstance(value, bool | np.bool_):
-        raise CommandRejected(f"{key} = {value!r} is neither true nor false")
-    elif info["dtype"] == "string" and (not isinstance(value, str) or value not in info.get("choices", [value])):
+        return int(number) if info["dtype"] == "integer" else number
+    if info["dtype"] == "boolean":
+        if not isinstance(value, bool | np.bool_):
+            raise CommandRejected(f"{key} = {value!r} is neither true nor false")
+        return bool(value)
+    if not isinstance(value, str) or value not in info.get("choices", [value]):
         raise CommandRejected(f"{key} = {value!r} is none of {', '.join(info.get('choices', ['a text']))}")
+    return value
 
 
-def check_scan(settings: Mapping[str, Any], envelope: Envelope) -> None:
-    """Raise unless the whole frame, as rotated, lies inside the limits of ``x`` and ``y``.
+def check_scan(settings: Mapping[str, Any], envelope: Envelope) -> ScanSettings:
+    """Return the settings as plain numbers when the whole frame, as rotated, is inside the limits of ``x`` and ``y``.
 
     Raises
     ------
@@ -117,6 +121,8 @@ def check_scan(settings: Mapping[str, Any], envelope: Envelope) -> None:
     for x, y in corners(settings):
         for axis, value in (("x", x), ("y", y)):
             _inside(f"{axis} of a frame corner", value, envelope, "choose a smaller frame, or one nearer to the middle")
+    types = {"slow": str, "pixels": int, "lines": int}
+    return ScanSettings(**{key: types.get(key, float)(value) for key, value in settings.items()})
 
 
 def corners(settings: Mapping[str, Any]) -> list[tuple[float, float]]:
@@ -155,7 +161,7 @@ def check_travel(x: Any, y: Any, envelope: Envelope) -> tuple[float, float]:
 def check_spectrum(
     kind: str, spectra: Mapping[str, SpectrumInfo], settings: Mapping[str, Any], envelope: Envelope
 ) -> dict[str, Value]:
-    """Return the complete settings of a spectrum, after checking every one.
+    """Return the complete settings of a spectrum, after checking every one; counts as ``int``.
 
     A setting that bears the name of a signal obeys the limits of that signal; voltages
     (``v_...``) obey those of ``bias``, and ``v_max`` does so with both signs, since it is the
@@ -186,6 +192,8 @@ def check_spectrum(
         number = check_number(f"{kind} {name}", value, integer=isinstance(default, int))
         for key, reached in _reaches(name, number):
             envelope.check(key, reached, "V" if key == "bias" else "")
+        if isinstance(default, int):
+            complete[name] = int(number)
         if isinstance(default, int) and default > 0 and number < 1:
             raise LimitError(f"{kind} {name}", value, "1 or more", "", "give at least 1")
         if (name.endswith("time") or name == "dwell") and number < 0:
