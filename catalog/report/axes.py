@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.patheffects as effects
@@ -9,19 +10,28 @@ import numpy as np
 from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
-from .facts import column
+from .facts import Decision, column
 from .pictures import RED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
     from .facts import Facts
 
 # A few broken pixels must not decide the colours of all others.
 CLIP_PERCENT = 0.5
+MAP_SIZE = (4.2, 3.75)  # inches
 _NUMBERED_UP_TO = 30
 _NOTHING = "#e3e5e8"
+# Bright and dark points alike must stand out from bright and dark pixels.
+_RIM = [effects.withStroke(linewidth=1.6, foreground="black")]
 _OUTLINE = [effects.withStroke(linewidth=1.6, foreground="white")]
+
+
+def map_axes(figure: FigureBase) -> Axes:
+    """Return axes for a map, at the same place in every figure of ``MAP_SIZE``, so that maps side by side align."""
+    return figure.add_axes((0.175, 0.215, 0.62, 0.62 * MAP_SIZE[0] / MAP_SIZE[1]))
 
 
 def colour_range(values: NDArray[np.float64], *, symmetric: bool = False) -> tuple[float, float]:
@@ -44,6 +54,7 @@ def draw_map(
     *,
     colours: str = "gray",
     symmetric: bool = False,
+    avoid: Sequence[Decision] = (),
 ) -> None:
     """Draw a map with equal axes in nm, y up, a scale bar and a colour bar.
 
@@ -61,6 +72,8 @@ def draw_map(
         Name of the colour map.
     symmetric : bool
         Put zero in the middle of the colours.
+    avoid : sequence of Decision
+        Points that the scale bar should leave free; it takes the corner that holds the fewest.
     """
     from matplotlib_scalebar.scalebar import ScaleBar
 
@@ -70,14 +83,25 @@ def draw_map(
     )
     ax.set(xlabel="x (nm)", ylabel="y (nm)", aspect="equal", facecolor=_NOTHING)
     # Beside the axes and exactly as high as they are, whatever the layout makes of them.
-    bar = ax.inset_axes((1.03, 0.0, 0.045, 1.0))
-    ax.figure.colorbar(mesh, cax=bar, label=label, extend=_extend(values, low, high), extendfrac=0.03)
-    ax.add_artist(
-        ScaleBar(
-            1, "nm", location="lower right", length_fraction=0.3, box_alpha=0.75, border_pad=0.3, frameon=True,
-            font_properties={"size": 8},
-        )
+    beside = ax.inset_axes((1.03, 0.0, 0.045, 1.0))
+    ax.figure.colorbar(mesh, cax=beside, label=label, extend=_extend(values, low, high), extendfrac=0.03)
+    bar = ScaleBar(
+        1, "nm", location=_free_corner(place, avoid), length_fraction=0.3, box_alpha=0.75, border_pad=0.3,
+        font_properties={"size": 8},
     )  # fmt: skip
+    bar.set_zorder(2.5)  # below the points: none may be hidden
+    ax.add_artist(bar)
+
+
+def _free_corner(place: tuple[NDArray[np.float64], NDArray[np.float64]], points: Sequence[Decision]) -> Any:
+    """Return the corner where a scale bar hides the fewest points; lower right where it is all the same."""
+    share = [
+        (column(points, name) - values.min()) / max(float(np.ptp(values)), 1e-12)
+        for name, values in zip(("x", "y"), place, strict=True)
+    ]
+    near = {"left": share[0] < 0.36, "right": share[0] > 0.64, "lower": share[1] < 0.16, "upper": share[1] > 0.84}
+    corners = ("lower right", "lower left", "upper right", "upper left")
+    return min(corners, key=lambda corner: int((near[corner.split()[0]] & near[corner.split()[1]]).sum()))
 
 
 def _extend(values: NDArray[np.float64], low: float, high: float) -> Any:
@@ -107,7 +131,7 @@ def draw_points(ax: Axes, facts: Facts, *, ordered: bool) -> None:
             continue
         if ordered:
             style = {"c": column(rows, "number"), "cmap": "plasma", "vmin": 1, "vmax": max(total, 2)}
-            style |= {"edgecolors": "white", "linewidths": 0.7}
+            style |= {"edgecolors": "white", "linewidths": 0.7, "path_effects": _RIM}
         place = column(rows, "x"), column(rows, "y")
         ax.scatter(*place, s=size, marker=marker, label=f"{name} ({len(rows)})", zorder=3, **style)
     _draw_special(ax, facts, size)
@@ -119,7 +143,7 @@ def draw_points(ax: Axes, facts: Facts, *, ordered: bool) -> None:
             )  # fmt: skip
     if total:
         ax.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, handletextpad=0.3, columnspacing=1.2,
+            loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, handletextpad=0.3, columnspacing=1.2,
             labelcolor="black",
         )  # fmt: skip
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from .facts import Facts
-from .numbers import NONE, duration, measured, position
+from .numbers import NONE, duration, labelled, measured, position
 from .tables import spent_seconds, utc
 
 _GOALS = {
@@ -55,19 +56,23 @@ def headline(facts: Facts) -> Headline:
         points += f", {len(facts.failed)} failed"
     figures = [
         (f"{'lowest' if facts.minimise else 'best'} {name}", NONE),
-        ("at (sample frame)", NONE),
+        ("at", NONE),
         ("points", points),
         ("instrument time", duration(spent_seconds(facts))),
         ("goal", about["goal"].replace("_", " ")),
-        ("objective", f"{name} ({facts.unit})" if facts.unit else f"{name} (no unit)"),
+        ("objective", labelled(name, facts.unit) + _options(about["objective"].get("options"))),
         ("agent", f"{agent['kind']}, seed {seed}"),
         ("begun", utc(facts.run.start.get("time"))),
     ]
     if best is not None:
         figures[0] = (figures[0][0], measured(best.objective, best.sigma, facts.unit))
-        figures[1] = (figures[1][0], f"{position(best.x, best.y)}, decision {best.index}")
+        figures[1] = (f"at (sample frame), decision {best.index}", position(best.x, best.y))
     title = f"Exploration of {name} with {about['instrument']['name'].upper()}"
     return Headline(title, sentence, *_ended(facts), figures)
+
+
+def _options(options: dict[str, Any] | None) -> str:
+    return "".join(f", {name} {value}" for name, value in (options or {}).items())
 
 
 def _ended(facts: Facts) -> tuple[str, bool]:

@@ -154,8 +154,8 @@ def prediction_section(facts: Facts) -> Section:
     within = [int((error <= factor * total).sum()) for factor in (1, 2)]
     text = [
         f"Every prediction was recorded before its measurement. Of {len(rows)} ({seeds} of the seed design), "
-        f"{within[0]} lie within one and {within[1]} within two standard deviations (prediction and measurement together); "
-        f"68 % and 95 % would be {0.6827 * len(rows):.0f} and {0.9545 * len(rows):.0f}.",
+        f"{within[0]} lie within one and {within[1]} within two standard deviations (prediction and measurement "
+        f"together); 68 % and 95 % would be {0.6827 * len(rows):.0f} and {0.9545 * len(rows):.0f}.",
         "The agent chose these points, for example because it expected much there; they are not audit points drawn "
         "at random, so this is no test of its calibration.",
     ]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ...agents.problem import Problem
 from ...core.errors import ProbelineError
 from ..replaying import problem_of
-from .axes import draw_map, draw_points
+from .axes import MAP_SIZE, draw_map, draw_points, map_axes
 from .facts import Facts, Survey
 from .numbers import labelled
 from .pictures import Picture, Section, png, styled
@@ -86,9 +86,9 @@ def _picture(facts: Facts, survey: Survey, problem: Problem, name: str, values: 
         "std": labelled("standard deviation", facts.unit),
         "acquisition": f"acquisition, {kind}" if kind else "acquisition",
     }[name]
-    with styled(4.0, 3.9) as figure:
-        ax = figure.subplots()
-        draw_map(ax, (x, y), grid, label, colours=_COLOURS[name])
+    with styled(*MAP_SIZE, fixed=True) as figure:
+        ax = map_axes(figure)
+        draw_map(ax, (x, y), grid, label, colours=_COLOURS[name], avoid=facts.measured)
         half = float(np.hypot(survey.x[0, 1] - survey.x[0, 0], survey.y[0, 1] - survey.y[0, 0])) / 2
         ax.set(xlim=_span(survey.x, half), ylim=_span(survey.y, half))
         draw_points(ax, facts, ordered=False)

@@ -8,42 +8,51 @@ from typing import Any
 NONE = "–"
 
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def pretty_unit(unit: str) -> str:
+    """Return a unit with its powers raised: ``V^2`` as V²."""
+    base, caret, power = unit.partition("^")
+    return base + power.translate(_RAISED) if caret else unit
+
+
 def with_unit(text: str, unit: str) -> str:
     """Return ``text`` followed by its unit, if it has one."""
-    return f"{text} {unit}" if unit and text != NONE else text
+    return f"{text} {pretty_unit(unit)}" if unit and text != NONE else text
 
 
 def number(value: Any, unit: str = "", digits: int = 4) -> str:
     """Return ``value`` with ``digits`` significant digits and its unit; a dash when there is none."""
     if value is None or not math.isfinite(value):
         return NONE
-    return with_unit(_plain(f"{float(value):.{digits}g}"), unit)
+    text = f"{float(value):.{digits}g}"
+    if "e" in text:
+        mantissa, exponent = text.split("e")
+        short = 0 < int(exponent) <= 5
+        text = f"{float(text):.0f}" if short else f"{mantissa} × {_power(int(exponent))}"
+    return with_unit(text, unit)
 
 
-def _plain(text: str) -> str:
-    """Return a number of format ``g`` without an exponent where people would write none."""
-    if "e" not in text:
-        return text
-    mantissa, exponent = text.split("e")
-    if 0 < int(exponent) <= 7:
-        return f"{float(text):.0f}"
-    return f"{mantissa}e{int(exponent)}"
+def _power(exponent: int) -> str:
+    return f"10{str(exponent).translate(_RAISED)}"
 
 
 def measured(value: float, sigma: float, unit: str = "") -> str:
     """Return ``value ± sigma`` to two significant digits of sigma; the value alone without one."""
     if not (math.isfinite(value) and math.isfinite(sigma) and sigma > 0):
         return number(value, unit)
-    decimals = 1 - math.floor(math.log10(sigma))
     large = max(abs(value), sigma)
-    if large >= 1e6 or (large < 1e-3 and large > 0):
-        power = math.floor(math.log10(large))
-        scaled, error = value / 10.0**power, sigma / 10.0**power
-        places = max(0, decimals + power)
-        return with_unit(f"({scaled:.{places}f} ± {error:.{places}f})e{power}", unit)
-    if decimals < 0:
-        value, sigma, decimals = round(value, decimals), round(sigma, decimals), 0
-    return with_unit(f"{value:.{decimals}f} ± {sigma:.{decimals}f}", unit)
+    power = math.floor(math.log10(large))
+    if -2 <= power <= 5:
+        return with_unit(_rounded(value, sigma), unit)
+    return with_unit(f"({_rounded(value / 10.0**power, sigma / 10.0**power)}) × {_power(power)}", unit)
+
+
+def _rounded(value: float, sigma: float) -> str:
+    places = 1 - math.floor(math.log10(sigma))
+    value, sigma = round(value, places), round(sigma, places)
+    return f"{value:.{max(places, 0)}f} ± {sigma:.{max(places, 0)}f}"
 
 
 def duration(seconds: float | None) -> str:
@@ -64,4 +73,4 @@ def position(x: float, y: float) -> str:
 
 def labelled(name: str, unit: str) -> str:
     """Return the label of an axis: the quantity with its unit."""
-    return f"{name.replace('_', ' ')} ({unit})" if unit else f"{name.replace('_', ' ')} (no unit)"
+    return f"{name.replace('_', ' ')} ({pretty_unit(unit) or 'no unit'})"

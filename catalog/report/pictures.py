@@ -18,7 +18,8 @@ STYLE: dict[Any, Any] = {
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.grid": False,
+    "axes.formatter.limits": (-2, 5),
+    "axes.formatter.use_mathtext": True,
     "legend.frameon": False,
     "legend.fontsize": 8,
     "image.interpolation": "none",
@@ -77,10 +78,13 @@ class Section:
 
 
 @contextmanager
-def styled(width: float, height: float) -> Iterator[Figure]:
-    """Give an empty figure (inches) and hold the style while it is drawn and saved."""
+def styled(width: float, height: float, *, fixed: bool = False) -> Iterator[Figure]:
+    """Give an empty figure (inches) and hold the style while it is drawn and saved.
+
+    Its axes find their place themselves, unless it is ``fixed``, as where several must align.
+    """
     with matplotlib.rc_context(STYLE):
-        yield Figure(figsize=(width, height), layout="constrained")
+        yield Figure(figsize=(width, height), layout=None if fixed else "constrained")
 
 
 def png(figure: Figure) -> bytes:

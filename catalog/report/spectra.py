@@ -6,11 +6,12 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 from ...analysis.loops import fit_loop, select_loop
 from ...analysis.measurement import Measurement
 from ...core.errors import DataError
-from .facts import Decision, Facts
+from .facts import Decision, Facts, column
 from .numbers import labelled, measured, number, position
 from .pictures import BLUE, ORANGE, Picture, Section, Table, styled, svg
 
@@ -39,7 +40,7 @@ def choose_examples(facts: Facts) -> dict[str, Decision]:
     """Return rows of the table by what they are an example of.
 
     The best value, the value nearest to the median, and the first failed measurement, or where none
-    failed the one of lowest quality.
+    failed the one of lowest quality, or of the worst value when all are of one quality.
     """
     chosen: dict[str, Decision] = {}
     best, ok, failed = facts.best, facts.ok, facts.failed
@@ -52,8 +53,10 @@ def choose_examples(facts: Facts) -> dict[str, Decision]:
     rest = [row for row in ok if row not in chosen.values() and math.isfinite(row.quality)]
     if failed:
         chosen["failed"] = failed[0]
-    elif rest:
+    elif rest and np.ptp(column(rest, "quality")) > 0:
         chosen["lowest quality"] = min(rest, key=lambda row: row.quality)
+    elif rest:  # of equal quality, as numbers without a curve are
+        chosen["worst"] = min(rest, key=lambda row: -row.objective if facts.minimise else row.objective)
     return chosen
 
 
@@ -122,6 +125,8 @@ def _draw_energies(ax: Axes, found: Measurement, options: dict[str, Any]) -> str
     scale, unit = (1e-3, "keV") if np.ptp(energy) > 2000 else (1.0, "eV")
     ax.step(energy * scale, spectrum, where="mid", color=BLUE, lw=0.8)
     ax.set(xlabel=f"energy ({unit})", ylabel=found.unit or "intensity (no unit)", ylim=(0, None))
+    if found.unit == "counts":
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlim(*_filled_span(energy, spectrum, scale))
     if {"low_eV", "high_eV"} <= options.keys():
         low, high = options["low_eV"], options["high_eV"]

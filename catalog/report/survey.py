@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 from ...core.errors import DataError
 from ..run import Run
-from .axes import CLIP_PERCENT, draw_map, draw_points
+from .axes import CLIP_PERCENT, MAP_SIZE, draw_map, draw_points, map_axes
 from .facts import Facts, Survey
 from .numbers import labelled
 from .pictures import Picture, Section, png, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_SIZE = (4.0, 3.9)  # inches, of one panel
 
 
 def save_survey(run: Run, path: str | Path) -> Path:
@@ -37,10 +35,10 @@ def save_survey(run: Run, path: str | Path) -> Path:
     survey = facts.survey
     if isinstance(survey, str):
         raise DataError(f"run {run.uid}: {survey}")
-    with styled(_SIZE[0] * len(survey.channels), _SIZE[1]) as figure:
-        panels = figure.subplots(1, len(survey.channels), squeeze=False)[0]
-        for index, ax in enumerate(panels):
-            _draw(ax, facts, survey, index)
+    panels = len(survey.channels)
+    with styled(MAP_SIZE[0] * panels, MAP_SIZE[1], fixed=True) as figure:
+        for index, part in enumerate(figure.subfigures(1, panels, squeeze=False)[0]):
+            _draw(map_axes(part), facts, survey, index)
         content = png(figure)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,18 +63,18 @@ def survey_section(facts: Facts) -> Section:
 
 
 def _picture(facts: Facts, survey: Survey, index: int) -> Picture:
-    with styled(*_SIZE) as figure:
-        _draw(figure.subplots(), facts, survey, index)
+    with styled(*MAP_SIZE, fixed=True) as figure:
+        _draw(map_axes(figure), facts, survey, index)
         name = survey.channels[index]
         return Picture(png(figure), "png", f"Survey image of {name} with the measured points")
 
 
 def _draw(ax: Axes, facts: Facts, survey: Survey, index: int) -> None:
     name, unit = survey.channels[index], survey.units[index]
-    signed = name == "response"
+    signed = name.startswith("response")
     draw_map(
         ax, (survey.x, survey.y), survey.images[index], labelled(name, unit),
-        colours="PuOr" if signed else "gray", symmetric=signed,
+        colours="PuOr" if signed else "gray", symmetric=signed, avoid=facts.measured,
     )  # fmt: skip
     draw_points(ax, facts, ordered=True)
     ax.set_title(name.replace("_", " "))

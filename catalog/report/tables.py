@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .facts import Decision, Facts, column
-from .numbers import NONE, duration, measured, number
+from .numbers import NONE, duration, measured, number, pretty_unit
 from .pictures import Section, Table
 
 _KEY_VALUE = ("", "")
@@ -23,7 +23,7 @@ def outcomes_section(facts: Facts) -> Section:
     decisions = facts.decisions
     if not decisions:
         return Section("Decisions", ["No decision was made."])
-    unit = f" ({facts.unit})" if facts.unit else ""
+    unit = f" ({pretty_unit(facts.unit)})" if facts.unit else ""
     columns = (
         "decision", "x (nm)", "y (nm)", "source", "status", f"{facts.objective.replace('_', ' ')}{unit}",
         f"predicted{unit}", "quality", "flag", "instrument time (s)",
