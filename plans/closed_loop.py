@@ -221,7 +221,8 @@ class ClosedLoop:
         else:
             learned = worker.submit("register_failures", [suggestion])
         yield from self._learn(learned)
-        yield from self._record_outcome("ok" if good else "failed", scalar.flag, scalar, self._last_cost, ended)
+        status = "ok" if good else "abandoned" if scalar.flag == "abandoned" else "failed"
+        yield from self._record_outcome(status, scalar.flag, scalar, self._last_cost, ended)
         self._done += 1
         self._refusals = 0
         if self._done % POSTERIOR_EVERY == 0 and self._done < self._settings.points:
@@ -231,7 +232,7 @@ class ClosedLoop:
         """Measure at ``point`` and return the scalar of the recorded event and the clock (s) at its end."""
         now = yield from bps.rd(self._instrument.clock)
         try:
-            yield from measure_at(
+            complete = yield from measure_at(
                 self._instrument,
                 self._target,
                 decision=self._decision,
@@ -243,17 +244,22 @@ class ClosedLoop:
             # A replay without a value there is a result like any other; all else ends the run.
             if not isinstance(failure.__cause__, NotMeasured):
                 raise
-            now = yield from bps.rd(self._instrument.clock)
-            return Scalar(math.nan, math.nan, 0.0, "not_measured", self._unit), now
+            return (yield from self._nothing("not_measured"))
+        if not complete:
+            return (yield from self._nothing("abandoned"))
         descriptor, event = self._tap.event("primary")
         measurement = measurement_from(descriptor, event, self._instrument.keys["spectrum"])
         return self._scalarizer(measurement, **self._options), event["data"][self._instrument.keys["clock"]]
 
+    def _nothing(self, flag: str) -> Plan:
+        """Return the scalar of a measurement that gave nothing, and the clock (s)."""
+        now = yield from bps.rd(self._instrument.clock)
+        return Scalar(math.nan, math.nan, 0.0, flag, self._unit), now
+
     def _refuse(self, worker: AgentWorker, verdict: Refused, suggestion: dict[str, Any]) -> Plan:
         self._refusals += 1
         yield from self._learn(worker.submit("register_failures", [suggestion]))
-        nothing = Scalar(math.nan, math.nan, 0.0, "refused", self._unit)
-        now = yield from bps.rd(self._instrument.clock)
+        nothing, now = yield from self._nothing("refused")
         yield from self._record_outcome("refused", verdict.reason, nothing, 0.0, now)
         if self._refusals >= MAX_REFUSALS:
             raise RefusedError(f"{MAX_REFUSALS} decisions in a row were refused, the last one because {verdict.reason}")

@@ -47,10 +47,10 @@ def run_demo(catalog: str | Path, *, points: int, pairs: int, console: Console) 
     picture = ""
     for seed in range(pairs):
         with open_session(INSTRUMENT, catalog, {"seed": seed}) as session:
-            for agent in best:
+            for agent, values in best.items():
                 run = explore_once(session, seed=seed, console=console, arguments={"agent": agent, "points": points})
                 summary = summarize(run, catalog)
-                best[agent].append(float(summary["best_value"]))
+                values.append(float(summary["best_value"]))
                 if first is None:
                     first = run
                     picture = str(save_survey(run, session.catalog.reports / f"{run.uid}.png"))

@@ -8,6 +8,7 @@ from typing import Any
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
+from bluesky.utils import FailedStatus
 
 from ..agents.problem import Problem
 from ..agents.spec import make_agent
@@ -161,7 +162,11 @@ def _fail(instrument: Any) -> Callable[[Exception], Plan]:
 
     def fail(error: Exception) -> Plan:
         status = getattr(error, "exit_status", "fail")
+        # What failed says more than that a status failed.
+        cause = error.__cause__ if isinstance(error, FailedStatus) and error.__cause__ else error
         yield from make_safe(instrument)
-        yield from bps.close_run(exit_status=status, reason=str(error) or type(error).__name__)
+        yield from bps.close_run(exit_status=status, reason=str(cause) or type(cause).__name__)
+        if cause is not error:
+            raise cause
 
     return fail

@@ -79,9 +79,8 @@ class Gate:
             return Refused(f"candidate {candidate} at ({px:.1f}, {py:.1f}) nm was measured before")
         gap = self.clearance(px, py)
         if gap < self.problem.separation_nm:
-            return Refused(
-                f"({px:.1f}, {py:.1f}) nm overlaps a footprint: {gap:.1f} nm away, {self.problem.separation_nm:.1f} nm needed"
-            )
+            needed = self.problem.separation_nm
+            return Refused(f"({px:.1f}, {py:.1f}) nm overlaps a footprint: {gap:.1f} nm away, {needed:.1f} nm needed")
         return Admitted(candidate, px, py)
 
     def clearance(self, x: float, y: float) -> float:

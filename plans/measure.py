@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
 
+from ..core.errors import DriverError
 from .records import Record
 from .stubs import Plan, prepare
 
@@ -23,8 +25,8 @@ def measure_at(
     """Plan stub: go to a point of the sample, measure there, record it.
 
     Transit (tip tracking, or beam blanked), move, settle (part of the move's completion),
-    measure, read. An act that changes the sample cannot be repeated, so no checkpoint
-    precedes it: an immediate pause there aborts the run, a deferred one waits until it is over.
+    measure, read. An act that changes the sample is never repeated: an immediate pause ends it,
+    and after the resume it counts as abandoned. A deferred pause waits until it is over.
 
     Parameters
     ----------
@@ -40,19 +42,38 @@ def measure_at(
         Correction (nm) to the scanner frame.
     stream : str
         Stream of the event.
+
+    Returns
+    -------
+    bool
+        False when it was ended before it was complete: then there is no event.
     """
     yield from prepare(instrument)
     yield from bps.abs_set(instrument.probe, (x_nm + offset_nm[0], y_nm + offset_nm[1]), wait=True)
-    if instrument.spectrometer.destructive:
-        yield from bps.clear_checkpoint()
-    yield from bps.trigger(instrument.spectrometer, wait=True)
     target.put(decision=decision, x=x_nm, y=y_nm, offset_x=offset_nm[0], offset_y=offset_nm[1])
-    yield from bps.create(name=stream)
-    yield from bps.read(target)  # pyright: ignore[reportArgumentType]  # structurally a Readable
-    for device in (instrument.spectrometer, instrument.probe, instrument.clock, instrument.state):
-        yield from bps.read(device)
-    if instrument.spec.kind == "spm":
-        for device in (instrument.z, instrument.bias):
-            yield from bps.read(device)
-    yield from bps.save()
+
+    def act() -> Plan:
+        yield from bps.trigger(instrument.spectrometer, wait=True)
+        return (yield from _record(instrument, target, stream))
+
+    complete = yield from bpp.rewindable_wrapper(act(), not instrument.spectrometer.destructive)
     yield from bps.checkpoint()
+    return complete
+
+
+def _record(instrument: Any, target: Record, stream: str) -> Plan:
+    """Write the event of what was just measured; without anything measured, write nothing and return False."""
+    others = [instrument.probe, instrument.clock, instrument.state]
+    if instrument.spec.kind == "spm":
+        others += [instrument.z, instrument.bias]
+    yield from bps.create(name=stream)
+    try:
+        yield from bps.read(instrument.spectrometer)
+    except DriverError:
+        yield from bps.drop()
+        return False
+    yield from bps.read(target)  # pyright: ignore[reportArgumentType]  # structurally a Readable
+    for device in others:
+        yield from bps.read(device)
+    yield from bps.save()
+    return True

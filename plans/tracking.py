@@ -39,8 +39,9 @@ class Tracker:
         self._record = drift_record()
         if every:
             images, _ = derive_channels(survey.images, survey.channels)
-            self._size = max(16, images.shape[1] // _LANDMARK_SHARE)
-            self._landmark = best_landmark(images, self._size + 2 * _SEARCH_PX)
+            edge = min(images.shape[1:])
+            self._size = max(edge // _LANDMARK_SHARE, min(16, edge // 2))
+            self._landmark = best_landmark(images, min(self._size + 2 * _SEARCH_PX, edge - 2))
 
     def offset(self, row: int, now: float) -> tuple[float, float]:
         """Return by how much (nm) what the survey saw in ``row`` has moved by ``now`` (s)."""

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
+
 from probeline.catalog import decisions, replay
 from probeline.core.errors import ProbelineError, RefusedError
 from probeline.plans.explore import explore
@@ -38,8 +39,9 @@ def test_one_run_holds_the_streams_of_the_record(pfm):
 
 def test_every_decision_is_recorded_before_anything_moves(pfm):
     order = []
-    pfm.RE.subscribe(lambda name, doc: order.append((name, doc)))
+    token = pfm.RE.subscribe(lambda name, doc: order.append((name, doc)))
     _run(pfm, points=3)
+    pfm.RE.unsubscribe(token)
     names = {doc["uid"]: doc["name"] for name, doc in order if name == "descriptor"}
     streams = [names[doc["descriptor"]] for name, doc in order if name == "event"]
     kept = [name for name in streams if name in ("optimization", "primary", "outcome")]
@@ -133,11 +135,11 @@ def test_the_loop_is_usable_inside_another_run(beacon):
     ],
 )
 def test_bad_arguments_are_refused_before_anything_moves(pfm, arguments, message):
-    before = pfm.instrument.clock.get()
+    before, runs = pfm.instrument.clock.get(), len(pfm.catalog)
     with pytest.raises(RefusedError, match=message.replace("(", r"\(")):
         pfm.RE(explore(pfm.instrument, **{**SMALL, "points": 4, **arguments}))
     assert pfm.instrument.clock.get() == before
-    assert pfm.catalog.runs() == []
+    assert len(pfm.catalog) == runs
     assert pfm.RE.state == "idle"
 
 
@@ -157,43 +159,66 @@ def test_an_abort_leaves_the_tip_safe_and_the_run_readable(pfm):
         if name == "event" and "status" in doc["data"] and next(count) == stop_at:
             pfm.RE.loop.create_task(pfm.RE._request_pause_coro())
 
-    pfm.RE.subscribe(interrupt)
+    token = pfm.RE.subscribe(interrupt)
     with pytest.raises(RunEngineInterrupted):
         _run(pfm, points=20)
+    pfm.RE.unsubscribe(token)
     pfm.RE.abort(reason="the user said so")
     run = pfm.catalog[-1]
     assert run.stop["exit_status"] == "abort"
     assert len(decisions(run)) >= stop_at + 1
-    values = pfm.instrument.driver.get_many(["bias", "drive_amplitude", "tip"])
+    values = pfm.instrument.link.driver.get_many(["bias", "drive_amplitude", "tip"])
     assert values == {"bias": 0.0, "drive_amplitude": 0.0, "tip": "withdrawn"}
 
 
-def test_a_pause_at_every_message_leaves_ingested_equal_to_stored(beacon):
-    """Pause before message i, i + n, i + 2n, ...: together every index of the run."""
-    stride = 23
-    for first in range(0, stride, 2):
-        seen = []
+def test_a_destructive_measurement_is_never_repeated(pfm):
+    """A pause in the middle of a loop ends it; after the resume it counts as abandoned."""
+    pulses = []
 
-        def hook(_, first=first, seen=seen):
-            seen.append(None)
-            if (len(seen) - first) % stride == 0 and len(seen) > 30:
-                beacon.RE.loop.create_task(beacon.RE._request_pause_coro())
+    def hook(message):
+        if message.command == "trigger" and message.obj is pfm.instrument.spectrometer:
+            pulses.append(message)
+            if len(pulses) == 2:
+                pfm.RE.loop.create_task(pfm.RE._request_pause_coro())
 
-        beacon.RE.msg_hook = hook
-        with pytest.raises(RunEngineInterrupted):
-            beacon.RE(explore(beacon.instrument, points=4, seed_points=2, agent="gp"))
-        while beacon.RE.state == "paused":
-            try:
-                beacon.RE.resume()
-            except RunEngineInterrupted:
-                continue
-        beacon.RE.msg_hook = None
-        run = beacon.catalog[-1]
-        assert run.stop["exit_status"] == "success"
-        table = decisions(run)
-        spectra = run.stream("primary")[run.start["probeline"]["keys"]["spectrum"]].values.ravel()
-        assert list(table["objective"]) == list(spectra)
-        assert replay(run).identical == len(table) == 4
+    pfm.RE.msg_hook = hook
+    with pytest.raises(RunEngineInterrupted):
+        _run(pfm, points=4)
+    pfm.RE.resume()
+    pfm.RE.msg_hook = None
+    run = pfm.catalog[-1]
+    table = decisions(run)
+    assert len(pulses) == len(table) == 4
+    assert set(table["status"]) <= {"ok", "abandoned"}
+    assert len(run.stream("primary")["event"]) == (table["status"] == "ok").sum()
+    assert replay(run).identical == 4
+
+
+@pytest.mark.parametrize("first", range(0, 24, 3))
+def test_a_pause_at_any_message_leaves_ingested_equal_to_stored(beacon, first):
+    """Pause before messages first, first + 24, ...: the cases together meet every third message of the run."""
+    seen = []
+
+    def hook(_):
+        seen.append(None)
+        if len(seen) > 30 and (len(seen) - first) % 24 == 0:
+            beacon.RE.loop.create_task(beacon.RE._request_pause_coro())
+
+    beacon.RE.msg_hook = hook
+    with pytest.raises(RunEngineInterrupted):
+        beacon.RE(explore(beacon.instrument, points=3, seed_points=2, agent="gp"))
+    while beacon.RE.state == "paused":
+        try:
+            beacon.RE.resume()
+        except RunEngineInterrupted:
+            continue
+    beacon.RE.msg_hook = None
+    run = beacon.catalog[-1]
+    assert run.stop["exit_status"] == "success"
+    table = decisions(run)
+    spectra = run.stream("primary")[run.start["probeline"]["keys"]["spectrum"]].values.ravel()
+    assert list(table["objective"]) == list(spectra)
+    assert replay(run).identical == len(table) == 3
 
 
 def test_five_refusals_in_a_row_end_the_run(beacon):
@@ -226,9 +251,9 @@ def test_an_error_while_measuring_closes_the_run_with_its_reason(pfm, monkeypatc
         raise ProbelineError("the controller caught fire")
 
     monkeypatch.setattr(PFMDriver, "start_spectrum", broken)
-    with pytest.raises(Exception, match="caught fire"):
+    with pytest.raises(ProbelineError, match="caught fire"):
         _run(pfm, points=3)
     run = pfm.catalog[-1]
     assert run.stop["exit_status"] == "fail"
     assert "caught fire" in run.stop["reason"]
-    assert pfm.instrument.driver.get_many(["tip"]) == {"tip": "withdrawn"}
+    assert pfm.instrument.link.driver.get_many(["tip"]) == {"tip": "withdrawn"}

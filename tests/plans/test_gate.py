@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from probeline.agents.problem import CandidateSpec, Problem, build_problem
 from probeline.core.envelope import Envelope
 from probeline.plans.gate import Admitted, Gate, Refused

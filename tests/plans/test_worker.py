@@ -8,6 +8,7 @@ import bluesky.plan_stubs as bps
 import pytest
 from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
+
 from probeline.plans.worker import AgentWorker, await_future
 
 
