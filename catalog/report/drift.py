@@ -19,9 +19,9 @@ def drift_section(facts: Facts) -> Section:
     last = data.isel(event=-1)
     offset = [float(last[key].values) for key in ("offset_x", "offset_y")]
     text = [
-        f"{applied.size} registrations, one every {every} measurements; {_ignored(int((~applied).sum()))}. Shift: how far "
-        "a landmark of the survey was found away from where the survey had it. Offset: the correction in force after "
-        f"the registration. The last one was {position(*offset)}."
+        f"{applied.size} registrations, one every {every} measurements; {_ignored(int((~applied).sum()))}. Shift: how "
+        "far a landmark of the survey was found away from where the survey had it. Offset: the correction in force "
+        f"after the registration. The last one was {position(*offset)}."
     ]
     return Section("Drift", text, [_picture(facts)])
 

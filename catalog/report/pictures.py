@@ -19,7 +19,6 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.formatter.limits": (-2, 5),
-    "axes.formatter.use_mathtext": True,
     "legend.frameon": False,
     "legend.fontsize": 8,
     "image.interpolation": "none",

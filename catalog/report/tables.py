@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .facts import Decision, Facts, column
-from .numbers import NONE, duration, measured, number, pretty_unit
+from .numbers import NONE, duration, measured, number, pretty_unit, with_unit
 from .pictures import Section, Table
 
 _KEY_VALUE = ("", "")
@@ -88,8 +88,24 @@ def settings_section(facts: Facts) -> Section:
         Table(_KEY_VALUE, list(_flat(described)), "Sample, probe or column, source"),
         Table(_KEY_VALUE, list(_flat(about)), "Settings and versions"),
     ]
+    tables += [
+        Table(_KEY_VALUE, _configured(facts, stream), f"Instrument settings of the stream {stream}")
+        for stream in ("survey", "primary")
+    ]
     tables += [Table(_KEY_VALUE, list(_flat(block)), f"Settings: {name}", collapsed=True) for name, block in long]
     return Section("Settings and metadata", tables=[table for table in tables if table.rows])
+
+
+def _configured(facts: Facts, stream: str) -> list[list[str]]:
+    """Return the settings of all devices, with units, at the end of a stream; nothing without the stream."""
+    if stream not in facts.run.streams():
+        return []
+    last = list(facts.run.documents_of(stream).descriptors.values())[-1]
+    return [
+        [key, with_unit(_text(value), device.get("data_keys", {}).get(key, {}).get("units") or "")]
+        for device in last.get("configuration", {}).values()
+        for key, value in device.get("data", {}).items()
+    ]
 
 
 def _flat(value: Any, path: str = "") -> Iterator[list[str]]:
