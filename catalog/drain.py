@@ -38,16 +38,8 @@ class Drain:
         self._uploads: dict[Path, RunUpload] = {}
 
     def notify(self, path: Path) -> None:
-        """Say that the journal ``path`` has grown. Returns at once.
-
-        Raises
-        ------
-        CatalogError
-            When the drain was closed.
-        """
+        """Say that the journal ``path`` has grown. Returns at once."""
         with self._changed:
-            if self._closed:
-                raise CatalogError("the catalogue is closed; open it again to write another run")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="probeline-drain", daemon=True)
                 self._thread.start()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import warnings
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import CatalogError
+
+# One for the whole process: Tiled keeps the key in a cache that all its applications share.
+_API_KEY = secrets.token_hex(16)
 
 
 class EmbeddedTiled:
@@ -34,7 +38,7 @@ class EmbeddedTiled:
 
         context_class = _context_class()
         try:
-            self._context = context_class.from_app(make_app(folder, readable))
+            self._context = context_class.from_app(make_app(folder, readable, _API_KEY))
         except Exception as error:  # Tiled raises whatever its parts raise
             raise CatalogError(f"the Tiled folder {folder} cannot be opened: {error}") from error
         self.client: Any = from_context(self._context)
@@ -85,11 +89,20 @@ def _context_class() -> Any:
     return Context
 
 
-def make_app(folder: Path, readable: list[Path]) -> Any:
-    """Return the ASGI application of the catalogue in ``folder``; it can be served by uvicorn.
+def make_app(folder: Path, readable: list[Path], api_key: str) -> Any:
+    """Return the ASGI application of the catalogue in ``folder``; uvicorn can serve it to others.
 
     Its root is a ``CatalogOfBlueskyRuns``, so that ``databroker`` accepts it, and runs can be
     exported as documents.
+
+    Parameters
+    ----------
+    folder : Path
+        As for :class:`EmbeddedTiled`.
+    readable : list of Path
+        As for :class:`EmbeddedTiled`.
+    api_key : str
+        What clients must present.
     """
     from bluesky_tiled_plugins.exporters import json_seq_exporter
     from tiled.catalog import from_uri
@@ -108,4 +121,4 @@ def make_app(folder: Path, readable: list[Path]) -> Any:
         # Looking whether there is something to do takes a process of its own.
         init_if_not_exists=not database.exists(),
     )
-    return build_app(tree, authentication=Authentication(single_user_api_key=secrets.token_hex(16)))
+    return build_app(tree, authentication=Authentication(single_user_api_key=api_key))

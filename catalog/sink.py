@@ -30,6 +30,7 @@ class JournalSink:
     def __init__(self, folder: Path, notify: Callable[[Path], None], *, durable: bool = False):
         self._folder, self._notify, self._durable = folder, notify, durable
         self._lock = threading.Lock()
+        self._closed = False
         self._journals: dict[str, JournalWriter] = {}
         self._owner: dict[str, str] = {}
 
@@ -39,9 +40,11 @@ class JournalSink:
         Raises
         ------
         CatalogError
-            When it cannot be written, or belongs to a run whose start was not seen.
+            When it cannot be written, belongs to a run whose start was not seen, or comes after :meth:`close`.
         """
         with self._lock:
+            if self._closed:
+                raise CatalogError("the catalogue is closed; open it again to record a run")
             run = self._run_of(name, doc)
             if name == "start":
                 path = journal_path(self._folder, doc)
@@ -70,7 +73,8 @@ class JournalSink:
         self._owner = {child: owner for child, owner in self._owner.items() if owner != run}
 
     def close(self) -> None:
-        """Close the journals of runs that did not end. Idempotent."""
+        """Close the journals of runs that did not end and take nothing more. Idempotent."""
         with self._lock:
+            self._closed = True
             for run in list(self._journals):
                 self._forget(run)

@@ -30,7 +30,8 @@ def open_catalog(where: str | Path, *, create: bool = True, durable: bool = Fals
     ----------
     where : str or Path
         A folder, or the address of a Tiled server (``http://...``, ``https://...``), whose
-        journals and data files then lie in this user's data folder.
+        journals and data files then lie in this user's data folder. The server shows frames
+        only when that folder is in its readable storage.
     create : bool
         Make the folder a catalogue when it does not exist or is empty.
     durable : bool

@@ -74,11 +74,10 @@ def survey_image(run: Run, stream: str = "survey") -> SurveyImage:
     x, y = frame_coordinates(settings)
     if images.shape[1:] != x.shape:
         raise DataError(f"the frame has {images.shape[1:]} pixels, its settings say {x.shape}")
-    units = info.get("channel_units", info.get("units")) or ""
     return SurveyImage(
         images=images,
         channels=list(info["channels"]),
-        units=[units] * len(images) if isinstance(units, str) else list(units),
+        units=list(info.get("channel_units") or [""] * len(images)),
         x=x,
         y=y,
         line_clock=_line_clock(run, stream, keys.get("clock"), len(x)),

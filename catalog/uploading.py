@@ -32,21 +32,12 @@ class Caster:
     def __call__(self, name: str, doc: dict[str, Any]) -> dict[str, Any]:
         """Return the document to write."""
         if name == "descriptor":
-            keys = {key: _schema_key(info) for key, info in doc["data_keys"].items()}
-            self._keys[doc["uid"]] = keys
-            return {**doc, "data_keys": keys}
+            self._keys[doc["uid"]] = doc["data_keys"]
         if name == "event":
             keys = self._keys[doc["descriptor"]]
             data = {key: cast(value, keys[key]) for key, value in doc["data"].items()}
             return {**doc, "data": data}
         return doc
-
-
-def _schema_key(info: dict[str, Any]) -> dict[str, Any]:
-    """Return the data key with units of single channels under a name that the schema allows."""
-    if isinstance(info.get("units"), list):
-        return {**info, "units": "", "channel_units": info["units"]}
-    return info
 
 
 def cast(value: Any, info: dict[str, Any]) -> Any:

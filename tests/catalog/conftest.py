@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 from bluesky import RunEngine
-from catalog_devices import FrameCamera, Sensor
+
 from probeline import catalog as catalogs
+
+from .catalog_devices import FrameCamera, Sensor
 
 
 @pytest.fixture(scope="session")

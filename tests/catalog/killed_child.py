@@ -4,6 +4,7 @@ import sys
 
 from bluesky import RunEngine
 from catalog_devices import FrameCamera, Sensor, survey_and_points
+
 from probeline import catalog as catalogs
 
 catalog = catalogs.open(sys.argv[1])

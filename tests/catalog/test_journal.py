@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from probeline.catalog import journal
 from probeline.catalog.codec import decode, encode
 from probeline.catalog.journal import JournalTail, JournalWarning, JournalWriter, last_record, read_journal

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from probeline import catalog as catalogs
 from probeline.catalog.journal import JournalWarning
 
@@ -70,7 +71,7 @@ assert len(catalog.client) >= 0
 
 
 def test_closing_files_is_not_needed_to_read_them(catalog, engine, camera, sensor):
-    from catalog_devices import survey_and_points
+    from .catalog_devices import survey_and_points
 
     seen = []
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from event_model import compose_run
+
 from probeline import catalog as catalogs
 from probeline.catalog import Run
 from probeline.core.errors import DataError, UnknownNameError

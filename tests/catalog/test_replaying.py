@@ -4,6 +4,7 @@ import copy
 import shutil
 
 import pytest
+
 from probeline import catalog as catalogs
 from probeline.catalog import Run
 from probeline.core.errors import DataError

@@ -3,14 +3,21 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 
+import numpy as np
 import pytest
-from catalog_devices import survey_and_points
+import uvicorn
+
 from probeline import catalog as catalogs
-from probeline.catalog import store
+from probeline.catalog.serving import RemoteTiled, make_app
+from probeline.catalog.tiled_run import tiled_run
 from probeline.core.errors import CatalogError, DataError, UnknownNameError
+
+from .catalog_devices import FrameCamera, survey_and_points
 
 
 def record(catalog, uid, time, *, stop=True, start=None):
@@ -51,7 +58,7 @@ def test_a_new_catalogue_is_a_folder_with_a_marker(tmp_path):
             "data", "journal", "reports", "tiled",
         ]  # fmt: skip
         assert catalog.runs() == []
-        assert len(catalog) == 0
+        assert repr(catalog).endswith("(0 runs)>")
 
 
 def test_folders_that_are_no_catalogue_are_refused(tmp_path):
@@ -115,8 +122,6 @@ def test_a_line_says_what_the_run_was(journal_only):
 
 
 def test_points_are_counted_with_and_without_a_stop(journal_only, engine, sensor, tmp_path):
-    from catalog_devices import FrameCamera
-
     counts = []
     engine.subscribe(journal_only.writer())
     engine.subscribe(lambda name, doc: counts.append(journal_only.runs()[0].n_points))
@@ -135,6 +140,7 @@ def test_a_closed_catalogue_takes_no_run_but_can_be_read(journal_only):
     journal_only.close()
     with pytest.raises(CatalogError, match="closed"):
         record(journal_only, "u2", 6.0)
+    assert [info.uid for info in journal_only.runs()] == ["u1"]
     assert journal_only["u1"].stop is not None
 
 
@@ -151,28 +157,47 @@ def test_a_moved_catalogue_finds_its_frames(catalog, engine, camera, sensor, tmp
             moved[-1].stream("survey")
 
 
-def test_a_server_gets_runs_too(catalog, engine, camera, sensor, tmp_path, monkeypatch):
-    """The address is all that differs; journals lie in the user's data folder."""
-    opened = []
+@pytest.fixture
+def server(empty_catalog, tmp_path):
+    """Address of a Tiled server that may read this test's home."""
+    shutil.copytree(empty_catalog, tmp_path / "served")
+    app = make_app(tmp_path / "served" / "tiled", [tmp_path / "home"], "secret")
+    listener = socket.create_server(("127.0.0.1", 0))
+    running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}/?api_key=secret"
+    running.should_exit = True
+    thread.join(30)
+    listener.close()
+    assert not thread.is_alive()
 
-    class Server:
-        def __init__(self, uri):
-            opened.append(uri)
-            self.client = catalog.client
 
-        def close(self):
-            pass
-
-    monkeypatch.setattr(store, "RemoteTiled", Server)
+@pytest.mark.system
+def test_a_server_gets_runs_and_shows_their_frames(server, engine, sensor, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
-    address = "http://127.0.0.1:8123/?api_key=secret"
-    with catalogs.open(address) as remote:
-        assert remote.root == tmp_path / "home" / "probeline" / "servers" / "127-0-0-1-8123"
-        record(remote, "u" * 36, 5.0)
+    with catalogs.open(server) as remote:
+        assert remote.root.parent == tmp_path / "home" / "probeline" / "servers"
+        camera = FrameCamera(remote.data_root)
+        engine.subscribe(remote.writer())
+        (uid,) = engine(survey_and_points(camera, sensor, points=2))
         remote.flush()
-        assert remote[-1].state == "stored"
-    assert opened == [address]
-    assert catalog.client["u" * 36].metadata["stop"]["exit_status"] == "success"
+        assert remote[uid].state == "stored"
+        served = tiled_run(remote.client[uid])
+        np.testing.assert_array_equal(served.stream("survey").spm_scan_frame.values[0], camera.taken[0])
+        np.testing.assert_array_equal(served.stream("primary").loop, remote[uid].stream("primary").loop)
+
+
+def test_a_server_that_is_not_there_is_named_without_its_key(monkeypatch):
+    import tiled.client
+
+    def refuse(uri):
+        raise ConnectionError("connection refused")
+
+    monkeypatch.setattr(tiled.client, "from_uri", refuse)
+    with pytest.raises(CatalogError, match=r"http://nowhere:1/ does not answer: connection refused; start it") as error:
+        RemoteTiled("http://nowhere:1/?api_key=secret")
+    assert "secret" not in str(error.value)
 
 
 def test_importing_is_cheap():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from probeline.catalog.surveying import admissible_pixels, frame_coordinates
 from probeline.core.envelope import Envelope
 from probeline.core.errors import DataError

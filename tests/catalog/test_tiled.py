@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import xarray as xr
 from bluesky.utils import RunEngineInterrupted
-from catalog_devices import rewind_once, survey_and_points
+
 from probeline import catalog as catalogs
 from probeline.catalog import uploading
 from probeline.catalog.tiled_run import tiled_run
 from probeline.core.errors import CatalogError
+
+from .catalog_devices import rewind_once, survey_and_points
 
 
 def test_tiled_holds_what_the_journal_holds(catalog, engine, camera, sensor):
