@@ -37,9 +37,7 @@ def derived_names(channels: list[str]) -> list[str]:
     return names + [name for name in channels if not name.startswith(used)]
 
 
-def derive_channels(
-    images: NDArray[np.float64], channels: list[str]
-) -> tuple[NDArray[np.float64], list[str]]:
+def derive_channels(images: NDArray[np.float64], channels: list[str]) -> tuple[NDArray[np.float64], list[str]]:
     """Return what agents may see: levelled height, signed response, amplitude, the rest as it is.
 
     Never a wrapped phase: lock-in X and Y become the signed response along their
@@ -62,13 +60,13 @@ def derive_channels(
     names = derived_names(channels)
     derived = []
     for name in names:
-        if name == "height":
+        if name in raw:
+            derived.append(raw[name])
+        elif name == "height":
             derived.append(apply_transforms(raw["height_trace"], _HEIGHT_TRANSFORMS))
         elif name == "response":
             phase = principal_phase(raw["x_trace"], raw["y_trace"])
             derived.append(raw["x_trace"] * np.cos(phase) + raw["y_trace"] * np.sin(phase))
-        elif name == "amplitude":
-            derived.append(np.hypot(raw["x_trace"], raw["y_trace"]))
         else:
-            derived.append(raw[name])
+            derived.append(np.hypot(raw["x_trace"], raw["y_trace"]))
     return np.stack(derived) if derived else np.empty((0, *images.shape[1:])), names

@@ -215,7 +215,8 @@ class ClosedLoop:
         self._last_cost = ended - began
         good = scalar.flag == "ok"
         if good:
-            self._best = float(np.fmax(self._best, scalar.value))
+            better = np.fmin if self._settings.agent.direction == "min" else np.fmax
+            self._best = float(better(self._best, scalar.value))
             outcome = {problem.objective: scalar.value, f"{problem.objective}_sigma": scalar.sigma}
             learned = worker.submit("ingest", [{**suggestion, **outcome}])
         else:

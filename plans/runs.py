@@ -88,7 +88,9 @@ def summarize(run: Run, catalog: str | Path) -> dict[str, Any]:
     """
     about = run.start["probeline"]
     table = decisions(run)
-    best = None if table["objective"].isna().all() else table.loc[table["objective"].idxmax()]
+    sign = -1 if about["agent"]["direction"] == "min" else 1
+    value = table["objective"] * sign
+    best = None if value.isna().all() else table.loc[value.idxmax()]
     progress = run.stream("progress") if "progress" in run.streams() else None
     return {
         "uid": run.uid,
