@@ -38,7 +38,9 @@ class EmbeddedTiled:
 
         context_class = _context_class()
         try:
-            self._context = context_class.from_app(make_app(folder, readable, _API_KEY))
+            app = make_app(folder, readable, _API_KEY)
+            logging.getLogger("tiled.server.app").setLevel(logging.WARNING)  # there is no server to announce
+            self._context = context_class.from_app(app)
         except Exception as error:  # Tiled raises whatever its parts raise
             raise CatalogError(f"the Tiled folder {folder} cannot be opened: {error}") from error
         self.client: Any = from_context(self._context)
