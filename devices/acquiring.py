@@ -42,7 +42,10 @@ class AcquiringDevice(LinkedDevice):
         ------
         Busy
             While one is running here.
+        RefusedError, CommandRejected
+            For parameters that are not allowed, before anything is sent.
         """
+        self.check()
         with self._guarding:
             if self._running is not None:
                 raise Busy(f"{self.name} is measuring; wait for its end or stop it before triggering again")
@@ -93,6 +96,10 @@ class AcquiringDevice(LinkedDevice):
         if self._acquisition is not None:
             with contextlib.suppress(DriverError):
                 self._acquisition.abort()
+
+    def check(self) -> None:
+        """Raise unless the present parameters are allowed; starts nothing."""
+        raise NotImplementedError
 
     def _start(self) -> Acquisition:
         raise NotImplementedError

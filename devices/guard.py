@@ -201,6 +201,10 @@ class Guard:
 
     # spectroscopy
 
+    def check_settings(self, kind: str, settings: Mapping[str, Value]) -> dict[str, Value]:
+        """Return the complete settings of a spectrum, or raise what :meth:`start_spectrum` would; starts nothing."""
+        return check_spectrum(kind, self._description["spectra"], settings, self._envelope)
+
     def start_spectrum(self, kind: str, settings: Mapping[str, Value]) -> Acquisition:
         """Start a measurement where the probe is, when its settings and its cost are allowed.
 
@@ -212,9 +216,8 @@ class Guard:
             From the driver.
         """
         self._need("spectroscopy")
-        spectra = self._description["spectra"]
-        complete = check_spectrum(kind, spectra, settings, self._envelope)
-        pulses = pulses_of(spectra[kind], complete) or 0
+        complete = self.check_settings(kind, settings)
+        pulses = pulses_of(self._description["spectra"][kind], complete) or 0
         self._afford(seconds=0.0, pulses=pulses, spectra=1)
         plain = {key: complete[key] for key in settings}
         started = self._call("start_spectrum", self._driver.start_spectrum, kind, plain)

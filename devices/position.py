@@ -13,7 +13,7 @@ from ..core.errors import CommandRejected
 from ..core.units import from_si, to_si
 from .limits import check_number
 from .link import Link, LinkedDevice, Progress
-from .signals import ReadOnly
+from .signals import ReadOnly, shown_range
 
 
 def _read_axis(axis: int) -> Any:
@@ -50,7 +50,7 @@ class ProbeAxis(LinkedDevice):
         self.axis, self._probe = axis, parent
         super().__init__(prefix, name=name, parent=parent, **kwargs)
         low, high = self.link.description["scan_range"][2 * axis : 2 * axis + 2]
-        self._limits = (from_si(low, "nm"), from_si(high, "nm"))
+        self._limits = shown_range(low, high, "nm")
         self.readback = ReadOnly(
             ask=_read_axis(axis), source=f"{self.link.description['model']}:position", parent=self, name=name,
             unit="nm", limits=self._limits, resolution=1e-3, kind=Kind.hinted,

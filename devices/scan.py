@@ -20,7 +20,7 @@ from .acquiring import AcquiringDevice
 from .drivers import Acquisition, ChannelInfo, ScanSettings
 from .frame_file import DATASET, FrameFile
 from .link import LinkedDevice, Progress
-from .signals import Setting
+from .signals import Setting, shown_range
 
 _SHOWN = {"m": "pm", "A": "pA", "rad": "deg", "Hz": "kHz"}
 _TOPOGRAPHY = ("height", "z", "topography")
@@ -53,7 +53,8 @@ class ScanFrame(LinkedDevice):
 
     def __init__(self, prefix: str = "", *, name: str, parent: Any = None, **kwargs: Any):
         super().__init__(prefix, name=name if parent is None else parent.name, parent=parent, **kwargs)
-        x_min, x_max, y_min, y_max = (edge / si_factor("nm") for edge in self.link.description["scan_range"])
+        reach = self.link.description["scan_range"]
+        (x_min, x_max), (y_min, y_max) = shown_range(*reach[:2], "nm"), shown_range(*reach[2:], "nm")
         for signal, low, high in ((self.center_x, x_min, x_max), (self.center_y, y_min, y_max)):
             signal._limits = (low, high)
             signal.put((low + high) / 2)
@@ -155,6 +156,16 @@ class ScanEngine(AcquiringDevice):
         self._began = 0.0
 
     # acquisition
+
+    def check(self) -> None:
+        """Raise unless the present frame may be scanned as a whole.
+
+        Raises
+        ------
+        LimitError
+            Naming the corner or parameter that is not allowed.
+        """
+        self.frame.check_value({})
 
     def _start(self) -> Acquisition:
         values = self.frame.values()

@@ -20,6 +20,11 @@ _PYTHON: dict[str, Callable[[Any], Any]] = {"number": float, "integer": int, "bo
 _RELATIVE = 1e-6  # a controller that holds floats of 32 bits loses about 1e-7
 
 
+def shown_range(low: float, high: float, unit: str) -> tuple[float, float]:
+    """Return a range given in SI in ``unit``, without the dust of the conversion (1000, not 999.9999999999999)."""
+    return float(f"{from_si(low, unit):.12g}"), float(f"{from_si(high, unit):.12g}")
+
+
 class Quantity(Signal):
     """Base of all our signals: unit, limits, type; describes and checks them.
 
@@ -222,7 +227,7 @@ class DriverSignal(Quantity):
         super().__init__(
             unit=shown,
             dtype=info["dtype"],
-            limits=None if limits is None else (from_si(limits[0], shown), from_si(limits[1], shown)),
+            limits=None if limits is None else shown_range(limits[0], limits[1], shown),
             resolution=None if step is None else from_si(step, shown),
             choices=info.get("choices", ()),
             doc=info.get("doc", ""),

@@ -79,6 +79,16 @@ class SpectrumDetector(AcquiringDevice):
             for name, signal in signals.items()
         }
 
+    def check(self) -> None:
+        """Raise unless the present settings are allowed.
+
+        Raises
+        ------
+        LimitError
+            Naming the setting that is not.
+        """
+        self.link.driver.check_settings(self.measures, self.settings())
+
     def _start(self) -> Acquisition:
         return self.link.driver.start_spectrum(self.measures, self.settings())
 

@@ -9,7 +9,7 @@ os.environ["MPLBACKEND"] = "Agg"
 import pytest
 from bluesky import RunEngine
 from bluesky.callbacks.best_effort import BestEffortCallback
-from device_fakes import FakeDriver
+
 from probeline.core.envelope import Envelope
 from probeline.core.errors import DataError
 from probeline.core.paths import data_folder
@@ -17,6 +17,8 @@ from probeline.devices.factory import open_instrument
 from probeline.devices.guard import Guard
 from probeline.devices.instrument_file import parse_instrument
 from probeline.devices.instruments import assemble
+
+from .device_fakes import FakeDriver
 
 SPEC = {
     "name": "spm", "kind": "spm", "backend": "fake", "spectrum": "switching_loop", "objective": "loop_area",
@@ -54,6 +56,7 @@ def replay(name, folder):
         pytest.skip(str(absent))
     device = open_instrument(f"replay:{name}", data_root=folder)
     device.scan.frame.set({"pixels": 16, "lines": 16}).wait()
+    device.posture.set("track").wait(20)
     return device
 
 

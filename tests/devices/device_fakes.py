@@ -6,6 +6,7 @@ import threading
 from typing import Any
 
 import numpy as np
+
 from probeline.core.errors import NotSupported
 from probeline.sim.twin import TwinAcquisition, TwinDriver
 from probeline.sim.world import World

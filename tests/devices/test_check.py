@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from device_fakes import FakeDriver
+
 from probeline.core.envelope import Envelope
 from probeline.core.errors import DataError
 from probeline.core.paths import data_folder
@@ -11,6 +11,8 @@ from probeline.core.registry import BACKENDS
 from probeline.devices.check import NotConforming, check_instrument
 from probeline.devices.guard import Guard
 from probeline.devices.hosted import host_process
+
+from .device_fakes import FakeDriver
 
 
 def _opened(backend, argument, options):

@@ -6,9 +6,9 @@ import math
 import threading
 
 import pytest
-from device_fakes import SIGNALS, FakeDriver
 from hypothesis import given
 from hypothesis import strategies as st
+
 from probeline.core.envelope import Envelope
 from probeline.core.errors import (
     Busy,
@@ -23,6 +23,8 @@ from probeline.core.errors import (
 )
 from probeline.devices.guard import Guard
 from probeline.devices.limits import corners
+
+from .device_fakes import SIGNALS, FakeDriver
 
 NARROW = Envelope(
     limits={"bias": (-3.0, 3.0), "x": (-4e-7, 4e-7), "y": (-5e-7, 5e-7), "drive_frequency": (2e3, 1e5)},

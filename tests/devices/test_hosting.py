@@ -17,6 +17,7 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from probeline.core import errors
 from probeline.core.errors import (
     CommandRejected,

@@ -1,0 +1,249 @@
+"""Frames stream into HDF5, are announced when they are there, and only then."""
+
+from __future__ import annotations
+
+import threading
+
+import bluesky.plan_stubs as bps
+import bluesky.plans as bp
+import bluesky.preprocessors as bpp
+import h5py
+import numpy as np
+import pytest
+from bluesky.utils import RunEngineInterrupted
+
+from probeline.core.errors import Busy, CommandRejected, DriverError, LimitError
+from probeline.core.units import to_si
+
+
+def _documents(engine, name):
+    return [doc for kind, doc in engine.docs if kind == name]
+
+
+def _path(resource):
+    assert resource["uri"].startswith("file://localhost/")
+    return resource["uri"].removeprefix("file://localhost")
+
+
+def test_a_frame_is_announced_and_readable(spm, engine):
+    engine(bp.count([spm.scan], 2))
+    (resource,) = _documents(engine, "stream_resource")
+    assert resource["data_key"] == "spm_scan_frame"
+    assert resource["mimetype"] == "application/x-hdf5"
+    assert resource["parameters"]["dataset"] == "/entry/data/data"
+    assert [doc["indices"] for doc in _documents(engine, "stream_datum")] == [
+        {"start": 0, "stop": 1}, {"start": 1, "stop": 2},
+    ]  # fmt: skip
+    (descriptor,) = _documents(engine, "descriptor")
+    key = descriptor["data_keys"]["spm_scan_frame"]
+    assert key["shape"] == [2, 8, 8]
+    assert key["dims"] == ["channel", "line", "pixel"]
+    assert key["channels"] == ["height", "phase"]
+    assert key["channel_units"] == ["nm", "deg"]
+    with h5py.File(_path(resource)) as file:
+        data, clock = file["entry/data/data"][()], file["entry/data/line_clock"][()]
+        assert dict(file["entry/data"].attrs)["width"] == 800.0
+    assert data.shape == (2, 2, 8, 8)
+    # The fake's ramp: 1 nm per line, 1 pm per pixel, in nm; the same numbers in rad, as deg.
+    assert data[0, 0, 3, 2] == pytest.approx(3.002)
+    assert data[1, 1, 3, 2] == pytest.approx(np.degrees(3.002e-9))
+    assert np.all(np.diff(clock.ravel()) > 0)
+
+
+def test_the_parameters_of_a_frame_are_its_configuration(spm, engine):
+    def plan():
+        yield from bps.mv(spm.scan.frame.center_x, 50.0, spm.scan.frame.angle, 30.0, spm.scan.frame.width, 400.0)
+        yield from bp.count([spm.scan])
+
+    engine(plan())
+    (descriptor,) = _documents(engine, "descriptor")
+    values = descriptor["configuration"]["spm_scan"]["data"]
+    assert values == {
+        "spm_scan_center_x": 50.0, "spm_scan_center_y": 0.0, "spm_scan_width": 400.0, "spm_scan_height": 800.0,
+        "spm_scan_pixels": 8, "spm_scan_lines": 8, "spm_scan_angle": 30.0, "spm_scan_slow": "up",
+        "spm_scan_line_time": 0.0,
+    }  # fmt: skip
+    sent = next(value for key, value in spm.fake.received if key == "scan")
+    assert sent["angle"] == pytest.approx(np.pi / 6)
+    assert sent["center_x"] == to_si(50.0, "nm")
+    assert "line_time" not in sent
+
+
+def test_lines_can_be_read_while_the_frame_grows(spm):
+    spm.fake.gate = threading.Semaphore(0)
+    spm.scan.stage()
+    seen = threading.Semaphore(0)
+    status = spm.scan.trigger()
+    status.watch(lambda **_: seen.release())
+    spm.fake.gate.release(3)
+    for _ in range(3):
+        assert seen.acquire(timeout=10)
+    (path,) = spm.scan.data_root.glob("*.h5")
+    with h5py.File(path, swmr=True) as file:
+        data = file["entry/data/data"][0, 0]
+    assert np.isfinite(data[:3]).all()
+    assert np.isnan(data[3:]).all()
+    assert spm.scan.get_index() == 0
+    with pytest.raises(DriverError, match="nothing to read"):
+        next(spm.scan.collect_asset_docs())
+    spm.fake.gate.release(10)
+    status.wait(10)
+    assert spm.scan.get_index() == 1
+    spm.scan.read()
+    assert [name for name, _ in spm.scan.collect_asset_docs()] == ["stream_resource", "stream_datum"]
+    spm.scan.unstage()
+
+
+def test_progress_is_told_in_lines(spm):
+    spm.fake.gate = threading.Semaphore(0)
+    status = spm.scan.trigger()
+    reports = []
+    status.watch(lambda **report: reports.append(report))
+    spm.fake.gate.release(8)
+    status.wait(10)
+    assert [report["current"] for report in reports] == list(range(1, 9))
+    assert {(report["name"], report["target"], report["unit"]) for report in reports} == {("spm_scan", 8, "lines")}
+
+
+def test_a_second_trigger_is_busy(spm):
+    spm.fake.gate = threading.Semaphore(0)
+    status = spm.scan.trigger()
+    with pytest.raises(Busy, match="spm_scan"):
+        spm.scan.trigger()
+    spm.scan.pause()
+    status.wait(10)
+
+
+def test_a_stopped_frame_is_no_frame(spm):
+    spm.fake.gate = threading.Semaphore(2)
+    status = spm.scan.trigger()
+    spm.scan.stop()
+    status.wait(10)
+    with pytest.raises(DriverError, match="stopped before its end"):
+        spm.scan.read()
+    spm.fake.gate = None
+    spm.scan.trigger().wait(10)
+    spm.scan.read()
+    (resource, datum) = [doc for _, doc in spm.scan.collect_asset_docs()]
+    assert datum["indices"] == {"start": 0, "stop": 1}
+    with h5py.File(_path(resource)) as file:
+        assert np.isfinite(file["entry/data/data"][0]).all()
+
+
+def test_stopping_another_device_ends_the_frame_too(spm):
+    spm.fake.gate = threading.Semaphore(0)
+    begun = threading.Event()
+    status = spm.scan.trigger()
+    status.watch(lambda **_: begun.set())
+    spm.fake.gate.release()
+    assert begun.wait(10)
+    spm.probe.x.stop(success=True)
+    status.wait(10)
+    with pytest.raises(DriverError):
+        spm.scan.read()
+
+
+def test_a_new_geometry_is_a_new_file(spm):
+    spm.scan.stage()
+    uids = []
+    for center in (0.0, 0.0, 50.0):
+        spm.scan.frame.set({"center_x": center})
+        spm.scan.trigger().wait(10)
+        spm.scan.read()
+        uids.append(list(spm.scan.collect_asset_docs())[-1][1]["stream_resource"])
+    spm.scan.unstage()
+    assert uids[0] == uids[1] != uids[2]
+
+
+def test_without_staging_each_frame_has_its_own_file(spm):
+    for _ in range(2):
+        spm.scan.trigger().wait(10)
+        spm.scan.read()
+        assert [name for name, _ in spm.scan.collect_asset_docs()] == ["stream_resource", "stream_datum"]
+    assert len(list(spm.scan.data_root.glob("*.h5"))) == 2
+
+
+def test_two_streams_of_one_run(spm, engine):
+    @bpp.stage_decorator([spm.scan])
+    @bpp.run_decorator()
+    def plan():
+        for stream, pixels in (("survey", 8), ("reference", 4), ("reference", 4)):
+            yield from bps.mv(spm.scan.frame.pixels, pixels)
+            yield from bps.trigger_and_read([spm.scan], name=stream)
+
+    engine(plan())
+    names = {doc["uid"]: doc["name"] for doc in _documents(engine, "descriptor")}
+    streams = [(names[doc["descriptor"]], doc["indices"]["start"]) for doc in _documents(engine, "stream_datum")]
+    assert streams == [("survey", 0), ("reference", 0), ("reference", 1)]
+    assert len(_documents(engine, "stream_resource")) == 2
+
+
+def _paused_after(plan, command):
+    """Return ``plan`` with an immediate pause after the first ``command``."""
+    done = []
+
+    def insert(message):
+        if message.command == command and not done:
+            done.append(message)
+            return None, bps.pause()
+        return None, None
+
+    return bpp.plan_mutator(plan, insert)
+
+
+@pytest.mark.parametrize("command", ["trigger", "wait", "create", "read", "save"])
+def test_a_pause_anywhere_rewinds_cleanly(spm, engine, command):
+    with pytest.raises(RunEngineInterrupted):
+        engine(_paused_after(bp.count([spm.scan], 2), command))
+    engine.resume()
+    assert _documents(engine, "stop")[0]["exit_status"] == "success"
+    last = {doc["seq_nums"]["start"]: doc for doc in _documents(engine, "stream_datum")}
+    paths = {doc["uid"]: _path(doc) for doc in _documents(engine, "stream_resource")}
+    assert sorted(last) == [1, 2]
+    for datum in last.values():
+        with h5py.File(paths[datum["stream_resource"]]) as file:
+            assert np.isfinite(file["entry/data/data"][datum["indices"]["start"]]).all()
+
+
+def test_a_pause_in_the_middle_of_a_frame_leaves_the_driver_idle(spm, engine):
+    spm.fake.gate = threading.Semaphore(3)
+    started = spm.fake.start_scan
+
+    def start_and_pause(settings):
+        acquisition = started(settings)
+        threading.Thread(target=engine.request_pause, kwargs={"defer": False}).start()
+        return acquisition
+
+    spm.fake.start_scan = start_and_pause
+    with pytest.raises(RunEngineInterrupted):
+        engine(bp.count([spm.scan]))
+    assert not spm.fake._acquisition.running
+    spm.fake.gate, spm.fake.start_scan = None, started
+    engine.resume()
+    assert len(_documents(engine, "event")) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"center_x": 900.0}, LimitError),
+        ({"angle": 45.0, "width": 1900.0, "height": 1900.0}, LimitError),
+        ({"width": float("nan")}, LimitError),
+        ({"pixels": 0}, LimitError),
+        ({"slow": "left"}, CommandRejected),
+        ({"zoom": 2.0}, CommandRejected),
+    ],
+)
+def test_a_wrong_frame_is_refused_whole(spm, change, kind):
+    before = spm.scan.frame.values()
+    with pytest.raises(kind):
+        spm.scan.frame.set({"lines": 4, **change})
+    assert spm.scan.frame.values() == before
+
+
+def test_a_wrong_frame_set_piecewise_is_refused_at_the_trigger(spm, engine):
+    spm.scan.frame.width.put(5000.0)
+    with pytest.raises(LimitError, match="frame corner"):
+        engine(bp.count([spm.scan]))
+    assert not spm.fake.received
+    assert not list(spm.scan.data_root.glob("*.h5"))
