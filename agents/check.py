@@ -14,7 +14,7 @@ from .protocols import Agent
 
 Make = Callable[[int], Agent]
 _TIMES = ("fit_seconds", "suggest_seconds")
-_STEPS = 10
+_STEPS = 8
 
 
 def check_agent(make: Make, problem: Problem) -> None:
@@ -96,7 +96,7 @@ def _speaks_the_protocol(make: Make, problem: Problem) -> None:
 
 def _suggests_each_candidate_once(make: Make, problem: Problem) -> None:
     agent = make(1)
-    told = drive(agent, problem, _STEPS, fail=(1, 8))
+    told = drive(agent, problem, _STEPS, fail=(1, 6))
     batch = agent.suggest(5)
     told += [dict(agent.explain(point)) for point in batch]
     candidates = [entry["candidate"] for entry in told]
@@ -124,7 +124,7 @@ def _repeats_itself(make: Make, problem: Problem) -> None:
 
 
 def _follows_its_seed(make: Make, problem: Problem) -> None:
-    one, other = drive(make(3), problem, _STEPS), drive(make(4), problem, _STEPS)
+    one, other = drive(make(3), problem, 3), drive(make(4), problem, 3)
     _promise([e["candidate"] for e in one] != [e["candidate"] for e in other], "another seed gives other points")
 
 

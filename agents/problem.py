@@ -136,7 +136,7 @@ def build_problem(
         raise SpecError(f"patch_pixels = {spec.patch_pixels} is even; a patch needs a centre, choose an odd number")
     half = spec.patch_pixels // 2
     rows, columns = x.shape
-    if min(rows, columns) <= 2 * half:
+    if min(rows, columns) <= max(1, 2 * half):
         raise SpecError(f"a patch of {spec.patch_pixels} pixels does not fit into a survey of {rows} x {columns}")
     keep = np.zeros((rows, columns), bool)
     keep[half : rows - half : spec.stride, half : columns - half : spec.stride] = True

@@ -201,7 +201,9 @@ class GaussianProcess:
 def _fit_hyperparameters(loss: ExactMarginalLogLikelihood, iterations: int) -> float:
     parameters, bounds = get_parameters_and_bounds(loss, requires_grad=True)
     closure = get_loss_closure_with_grads(loss, parameters)
-    return float(scipy_minimize(closure, parameters, bounds, options={"maxiter": iterations}).fval)
+    return float(
+        scipy_minimize(closure, parameters, bounds, options={"maxiter": iterations, "ftol": 1e-7, "gtol": 1e-4}).fval
+    )
 
 
 def _fit_net(loss: ExactMarginalLogLikelihood, net: Warp, steps: int) -> None:

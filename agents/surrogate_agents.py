@@ -76,19 +76,19 @@ class DKLOptions(PatchOptions):
 
     hidden: int = Field(default=32, ge=1)
     steps: int = Field(default=40, ge=0)
-    prior_std: float = Field(default=0.1, gt=0, allow_inf_nan=False)
+    prior_std: float = Field(default=0.02, gt=0, allow_inf_nan=False)
 
 
 def fit_counts(outcomes: int) -> list[int]:
     """Return after how many outcomes the hyper-parameters are fitted, up to now.
 
-    Every outcome while there are few, then after each further twentieth. What is not fitted is
+    Every outcome while there are few, then after each further tenth. What is not fitted is
     still conditioned on, so every prediction uses every outcome.
     """
     counts, count = [], MODEL_POINTS
     while count <= outcomes:
         counts.append(count)
-        count += max(1, count // 20)
+        count += max(1, count // 10)
     return counts
 
 

@@ -1,0 +1,53 @@
+"""Our agents in the plans of bluesky-adaptive, without any change."""
+
+import pytest
+from bluesky import RunEngine
+from bluesky_adaptive import protocols
+from bluesky_adaptive.plan_stubs import navigate_to_best
+from bluesky_adaptive.plans import optimize
+from ophyd.sim import SynAxis, SynSignal
+
+from probeline.agents.check import landscape
+
+from .worlds import agent_on, small_problem
+
+
+@pytest.fixture(scope="module")
+def engine():
+    made = RunEngine({})
+    yield made
+    made.loop.call_soon_threadsafe(made.loop.stop)
+
+
+@pytest.mark.parametrize("kind", ["gp", "greedy_channel"])
+def test_optimize_runs_with_our_agent(engine, kind):
+    problem = small_problem()
+    truth = landscape(problem)
+    agent = agent_on(problem, kind, seed_points=3)
+    x, y = SynAxis(name="x"), SynAxis(name="y")
+    measured = []
+
+    def read():
+        measured.append(problem.nearest(x.position, y.position))
+        return float(truth[measured[-1][0]])
+
+    sensor = SynSignal(func=read, name="sensor")
+    measured.clear()  # the signal reads once when it is made
+
+    def evaluate(uid, suggestions):
+        places = {s["_id"]: problem.nearest(s["x"], s["y"])[0] for s in suggestions}
+        return [{"_id": number, "area": float(truth[place])} for number, place in places.items()]
+
+    task = protocols.OptimizationProblem(
+        optimizer=agent, actuators=[x, y], sensors=[sensor], evaluation_function=evaluate
+    )
+    assert isinstance(agent, protocols.Optimizer)
+    assert isinstance(agent, protocols.TrialFaultAware)
+    assert isinstance(agent, protocols.CanRegisterSuggestions)
+    events = []
+    engine(optimize(task, iterations=3, n_points=2), lambda name, doc: events.append(doc) if name == "event" else None)
+    assert len([e for e in events if "suggestion_ids" in e["data"]]) == 6
+    assert max(distance for _, distance in measured) == 0
+    engine(navigate_to_best([x, y], agent))
+    _, place, _ = agent.get_best_points()[0]
+    assert (x.position, y.position) == (place["x"], place["y"])

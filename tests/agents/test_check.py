@@ -1,0 +1,56 @@
+import pytest
+
+from probeline.agents.baselines import RandomAgent
+from probeline.agents.check import check_agent
+from probeline.agents.spec import make_agent, spec_for
+from probeline.core.registry import AGENTS
+
+from .worlds import small_problem
+
+# A small net and few steps: the suite is about promises, not about quality.
+QUICK = {"dkl": {"components": 4, "hidden": 4, "steps": 2}, "patch_gp": {"components": 4}}
+
+
+@pytest.mark.parametrize("kind", AGENTS.names())
+def test_every_registered_agent_conforms(kind):
+    problem = small_problem(separation_nm=11)
+    spec = spec_for(kind, "optimum", {"seed_points": 5, **QUICK.get(kind, {})})
+    check_agent(lambda seed: make_agent(spec.model_copy(update={"seed": seed}), problem), problem)
+
+
+class Forgetful(RandomAgent):
+    """Suggests the same candidate for ever."""
+
+    def suggest(self, num_points=None):
+        points = super().suggest(num_points)
+        return [{**point, "x": self.problem.xy[0, 0], "y": self.problem.xy[0, 1]} for point in points]
+
+
+class Restless(RandomAgent):
+    """Depends on how often it was asked."""
+
+    def posterior(self):
+        self._order = self._order[::-1].copy()
+        return super().posterior()
+
+
+class Credulous(RandomAgent):
+    """Believes not-a-number."""
+
+    def ingest(self, points):
+        good = [point for point in points if point.get("area") == point.get("area")]
+        super().ingest(good)
+
+
+@pytest.mark.parametrize(
+    ("kind", "promise"), [(Forgetful, "lies at its candidate"), (Restless, "changes nothing"), (Credulous, "nan")]
+)
+def test_broken_agents_are_found_out(problem, kind, promise):
+    with pytest.raises(AssertionError, match=promise):
+        check_agent(lambda seed: kind(spec_for("random", "optimum", seed=seed), problem), problem)
+
+
+def test_too_small_a_problem_is_refused():
+    small = small_problem(pixels=8)
+    with pytest.raises(ValueError, match="64"):
+        check_agent(lambda seed: make_agent(spec_for("random", "optimum", seed=seed), small), small)

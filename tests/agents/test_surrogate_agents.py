@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import torch
+
+from probeline.agents import surrogate_agents
+from probeline.agents.check import landscape
+from probeline.agents.spec import ACQUISITIONS
+from probeline.agents.surrogate import GaussianProcess
+from probeline.agents.surrogate_agents import fit_counts
+from probeline.core.errors import SpecError
+
+from .worlds import agent_on, run, small_problem
+
+
+def test_fits_thin_out():
+    assert fit_counts(1) == []
+    assert fit_counts(5) == [2, 3, 4, 5]
+    assert fit_counts(30)[-4:] == [24, 26, 28, 30]
+    assert fit_counts(31) == fit_counts(200)[: len(fit_counts(31))]
+
+
+@pytest.mark.parametrize("acquisition", ACQUISITIONS)
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_every_acquisition_gives_a_finite_score(problem, acquisition, direction):
+    agent = agent_on(problem, "gp", acquisition=acquisition, direction=direction, seed_points=5)
+    run(agent, problem, 5)
+    agent.suggest(2)
+    score = agent.posterior()["acquisition"]
+    assert np.isfinite(score).sum() == len(problem) - 7
+    entry = agent.explain(agent.suggest()[0])
+    assert entry["rank"] == 0
+    assert entry["acquisition"] == np.nanmax(score)
+
+
+def test_model_finds_the_maximum_faster_than_random(problem):
+    truth = landscape(problem)
+    best = {}
+    for kind in ("gp", "random"):
+        best[kind] = [truth[run(agent_on(problem, kind, seed=s, seed_points=5), problem, 16)].max() for s in range(2)]
+    assert np.mean(best["gp"]) > np.mean(best["random"])
+    assert np.mean(best["gp"]) > np.quantile(truth, 0.99)
+
+
+def test_patches_tell_what_coordinates_cannot():
+    problem = small_problem(pixels=20, channels=("b",))
+    truth = np.tanh(problem.patches[:, 0, 2, 2])  # noise in space, smooth in the patch
+
+    def error(kind):
+        agent = agent_on(problem, kind, goal="map", seed_points=60, seed=1)
+        points = agent.suggest(60)
+        measured = [agent.explain(point)["candidate"] for point in points]
+        agent.ingest([{"_id": p["_id"], "area": truth[c]} for p, c in zip(points, measured, strict=True)])
+        rest = np.setdiff1d(np.arange(len(problem)), measured)
+        return np.mean((agent.posterior()["mean"][rest] - truth[rest]) ** 2) / truth.var()
+
+    assert error("patch_gp") < 0.75 * error("gp")
+
+
+def test_straddle_measures_at_the_level(problem):
+    truth = landscape(problem)
+    agent = agent_on(problem, "gp", "all_above", threshold=0.5, seed_points=8)
+    found = run(agent, problem, 20)
+    assert np.median(np.abs(truth[found[8:]] - 0.5)) < 0.6 * np.median(np.abs(truth - 0.5))
+
+
+def test_pending_points_repel(problem):
+    agent = agent_on(problem, "gp", acquisition="max_variance", seed_points=5)
+    run(agent, problem, 5)
+    one, other = agent.suggest(2)
+    assert np.hypot(one["x"] - other["x"], one["y"] - other["y"]) > 30
+    before = agent.posterior()["std"]
+    alone = agent_on(problem, "gp", acquisition="max_variance", seed_points=5)
+    run(alone, problem, 5)
+    np.testing.assert_array_equal(before, alone.posterior()["std"])
+
+
+def test_best_points_are_the_believed_ones(problem):
+    agent = agent_on(problem, "gp", seed_points=20)
+    points = agent.suggest(20)
+    truth = landscape(problem)
+    rows = [{"_id": p["_id"], "area": truth[agent.explain(p)["candidate"]], "area_sigma": 0.01} for p in points]
+    rows[3] = {"_id": 3, "area": 50.0, "area_sigma": 100.0}
+    agent.ingest(rows)
+    assert agent.get_best_points()[0][0] != 3
+
+
+def test_a_failed_fit_falls_back_and_is_recorded(problem, monkeypatch):
+    agent = agent_on(problem, "gp", seed_points=3)
+    run(agent, problem, 4)
+    whole = GaussianProcess.fit
+
+    def broken(self, outcomes):
+        fit = whole(self, outcomes)
+        return fit.as_fallback() if len(outcomes) == 4 else fit
+
+    monkeypatch.setattr(surrogate_agents.GaussianProcess, "fit", broken)
+    entry = agent.explain(agent.suggest()[0])
+    assert entry["source"] == "fallback"
+    assert np.isfinite(entry["mean"])
+
+
+def test_one_torch_thread(problem):
+    agent_on(problem, "gp")
+    assert torch.get_num_threads() == 1
+
+
+def test_without_patches_the_patch_agents_use_coordinates():
+    problem = small_problem(channels=())
+    for kind in ("patch_gp", "dkl"):
+        agent = agent_on(problem, kind, seed_points=3)
+        run(agent, problem, 4)
+        expected = agent_on(problem, "gp", seed_points=3)
+        run(expected, problem, 4)
+        np.testing.assert_array_equal(agent.posterior()["mean"], expected.posterior()["mean"])
+
+
+def test_options_of_other_kinds_are_refused(problem):
+    with pytest.raises(SpecError, match="hidden"):
+        agent_on(problem, "patch_gp", hidden=3)
