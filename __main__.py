@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from .core.errors import ProbelineError
+from .core.errors import InterruptedRun, ProbelineError, RefusedError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(stderr=True)
@@ -187,12 +188,14 @@ def describe(instrument: InstrumentOption = "sim-pfm", as_json: JsonOption = Fal
 
 def main() -> None:
     """Run the command; a user's mistake ends in one line on stderr, never in a traceback."""
+    logging.getLogger("bluesky").addHandler(logging.NullHandler())  # it logs a traceback for every refusal
     try:
         app(standalone_mode=True)
+    except InterruptedRun as error:
+        _complain(str(error))
+        sys.exit(INTERRUPTED)
     except ProbelineError as error:
         _complain(str(error))
-        from .core.errors import RefusedError
-
         sys.exit(REFUSED if isinstance(error, RefusedError) else FAILED)
     except KeyboardInterrupt:
         _complain("interrupted")

@@ -54,8 +54,13 @@ class Envelope(BaseModel):
             raise LimitError(key, value, "a finite number", unit, "give a finite value")
         low, high = self.limits.get(key, (-math.inf, math.inf))
         if not low <= value <= high:
-            raise LimitError(key, float(value), f"{low:g} to {high:g} {unit}".rstrip(), unit,
-                             "choose a value inside, or change the envelope in the instrument file")
+            raise LimitError(
+                key,
+                float(value),
+                f"{low:g} to {high:g} {unit}".rstrip(),
+                unit,
+                "choose a value inside, or change the envelope in the instrument file",
+            )
 
     def check_step(self, key: str, old: float, new: float, unit: str = "") -> None:
         """Raise when going from ``old`` to ``new`` in one command is too large a step.
@@ -67,8 +72,13 @@ class Envelope(BaseModel):
         """
         step = self.max_step.get(key)
         if step is not None and abs(new - old) > step:
-            raise LimitError(f"step of {key}", abs(new - old), f"{step:g} {unit}".rstrip(), unit,
-                             "approach the value in smaller steps")
+            raise LimitError(
+                f"step of {key}",
+                abs(new - old),
+                f"{step:g} {unit}".rstrip(),
+                unit,
+                "approach the value in smaller steps",
+            )
 
     def check_spend(self, key: str, spent: float, more: float) -> None:
         """Raise when spending ``more`` would exceed the budget of ``key``.
@@ -80,5 +90,10 @@ class Envelope(BaseModel):
         """
         budget = self.budgets.get(key)
         if budget is not None and spent + more > budget:
-            raise LimitError(f"budget of {key}", float(spent + more), f"{budget:g}", "",
-                             f"{spent:g} is spent already; end the session or raise the budget in the instrument file")
+            raise LimitError(
+                f"budget of {key}",
+                float(spent + more),
+                f"{budget:g}",
+                "",
+                f"{spent:g} is spent already; end the session or raise the budget in the instrument file",
+            )

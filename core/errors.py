@@ -14,6 +14,7 @@
     |  +- NotSupported           this controller cannot do that at all
     |  +- Busy                   an acquisition is running; stop it first
     |  +- NotMeasured            a replay has no measured value there
+    +- InterruptedRun            the user ended a run
     +- DataError                 a file or a measurement cannot be understood
     |  +- CatalogError           a catalogue is missing, foreign, corrupt or newer
     |  +- JournalError           a journal is damaged beyond its torn last record
@@ -105,6 +106,10 @@ class Busy(DriverError):
 
 class NotMeasured(DriverError):
     """A replay holds no measured value at the requested place."""
+
+
+class InterruptedRun(ProbelineError):
+    """The user ended a run; it is closed and readable, and the instrument is safe."""
 
 
 class DataError(ProbelineError):

@@ -12,14 +12,10 @@ from rich.console import Console
 
 from ..catalog import Run, decisions
 from ..catalog.report import report
-from ..core.errors import ProbelineError
+from ..core.errors import InterruptedRun
 from .explore import explore
 from .progress import ProgressBar
 from .session import Session, open_session
-
-
-class Interrupted(ProbelineError):
-    """The user ended the run; it is closed, readable and the instrument is safe."""
 
 
 def run_explore(
@@ -58,7 +54,7 @@ def explore_once(session: Session, *, seed: int, console: Console, arguments: Ma
 
     Raises
     ------
-    Interrupted
+    InterruptedRun
         After Ctrl-C, when the run has been closed.
     """
     options = {"seed": seed, **(arguments.get("agent_options") or {})}
@@ -69,7 +65,7 @@ def explore_once(session: Session, *, seed: int, console: Console, arguments: Ma
         session.RE(plan)
     except RunEngineInterrupted as pause:
         uids = session.RE.abort(reason="interrupted by the user") or ("none",)
-        raise Interrupted(f"interrupted: run {uids[0]} is closed, what was measured is kept") from pause
+        raise InterruptedRun(f"interrupted: run {uids[0]} is closed, what was measured is kept") from pause
     finally:
         session.RE.unsubscribe(token)
         bar.close()
