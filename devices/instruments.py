@@ -10,11 +10,11 @@ import orjson
 from ophyd import Component, Kind
 from ophyd.device import create_device_from_components
 
-from ..core.errors import DriverError, SpecError
+from ..core.errors import SpecError
 from .drivers import Description
 from .guard import Guard
 from .instrument_file import InstrumentSpec
-from .link import Link, LinkedDevice, Progress, finish
+from .link import Link, LinkedDevice, Progress
 from .parts import BeamBlanker, Bias, Clock, PFMDrive, Posture, Settle, State, ZController
 from .position import ProbePosition
 from .scan import ScanEngine
@@ -84,18 +84,11 @@ class Instrument(LinkedDevice):
 
     def park(self) -> Progress:
         """Posture *idle*: tip lifted, beam blanked; acts at once, whatever was asked before."""
-        return self._at_once(self.link.driver.park)
+        return self.at_once(self.link.driver.park)
 
     def make_safe(self) -> Progress:
         """Posture *safe*: withdrawn and switched off in the order of the mode; acts at once."""
-        return self._at_once(self.link.driver.make_safe)
-
-    def _at_once(self, function: Any) -> Progress:
-        status = Progress(self)
-        thread = CallThread(f"{self.name} posture")
-        finish(status, thread.submit(function))
-        thread.close()
-        return status
+        return self.at_once(self.link.driver.make_safe)
 
     def close(self) -> None:
         """Make the instrument safe and release everything. Idempotent.
@@ -103,18 +96,17 @@ class Instrument(LinkedDevice):
         Raises
         ------
         DriverError
-            When it could not be made safe; everything is released all the same. A driver whose
-            process is gone cannot be, and is released silently only after an earlier close.
+            When it could not be made safe, for example because its process is gone; everything
+            is released all the same.
         """
         if self._destroyed:
             return
-        try:
+        with contextlib.ExitStack() as stack:  # each step is taken whatever the ones before it raise
+            stack.callback(self.destroy)
+            stack.callback(self.link.actions.close)
+            stack.callback(self.link.driver.close)
+            stack.callback(self.scan.pause)
             self.link.driver.make_safe()
-        finally:
-            with contextlib.suppress(DriverError):
-                self.link.driver.close()
-            self.link.actions.close()
-            self.destroy()
 
 
 class SPM(Instrument):

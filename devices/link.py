@@ -104,3 +104,11 @@ class LinkedDevice(Device):
         status = Progress(self)
         finish(status, self.link.actions.submit(function, *args))
         return status
+
+    def at_once(self, function: Callable[..., Any], *args: Any) -> Progress:
+        """Return the status of ``function(*args)``, done now, whatever was asked before and is not done yet."""
+        status = Progress(self)
+        thread = CallThread(f"{self.name} at once")
+        finish(status, thread.submit(function, *args))
+        thread.close()
+        return status

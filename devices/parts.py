@@ -109,6 +109,7 @@ class Posture:
     """Bringing the instrument into a posture: ``set("park")``, ``"make_safe"``, ``"hold"``, ``"track"``.
 
     ``track`` is ready to image: approached with the loop closed (SPM); nothing to do for a beam.
+    It comes after everything asked before; the others act at once.
 
     Parameters
     ----------
@@ -143,9 +144,9 @@ class Posture:
             When there is no such posture.
         """
         self.check_value(value)
-        driver = self._device.link.driver
-        acts = {"hold": driver.hold, "park": driver.park, "make_safe": driver.make_safe, "track": self._track}
-        return self._device.perform(acts[value])
+        if value == "track":
+            return self._device.perform(self._track)
+        return self._device.at_once(getattr(self._device.link.driver, value))
 
     def _track(self) -> None:
         link: Link = self._device.link

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import bluesky.plan_stubs as bps
 import bluesky.plans as bp
@@ -170,6 +172,16 @@ def test_two_acquisitions_at_once_are_busy(pfm, engine):
         engine(bp.count([pfm.scan, pfm.spectrometer]))
     assert isinstance(failure.value.__cause__, Busy)
     engine(bp.count([pfm.scan]))
+
+
+def test_a_lost_instrument_is_released_all_the_same(tmp_path):
+    device = open_instrument(_file(tmp_path, hosted=True), data_root=tmp_path)
+    host = device.link.driver._driver
+    os.kill(host.pid, signal.SIGKILL)
+    with pytest.raises(ConnectionLost):
+        device.close()
+    assert host._process.returncode == -signal.SIGKILL
+    device.close()
 
 
 def test_options_are_added_to_those_of_the_file(tmp_path):

@@ -50,6 +50,21 @@ def test_a_frame_is_announced_and_readable(spm, engine):
     assert np.all(np.diff(clock.ravel()) > 0)
 
 
+def test_tiled_reads_what_is_announced(spm, engine):
+    from bluesky_tiled_plugins.writing.consolidators import consolidator_factory
+
+    engine(bp.count([spm.scan], 3))
+    (resource,), (descriptor,) = _documents(engine, "stream_resource"), _documents(engine, "descriptor")
+    consolidator = consolidator_factory(resource, descriptor)
+    for datum in _documents(engine, "stream_datum"):
+        consolidator.consume_stream_datum(datum)
+    with h5py.File(_path(resource)) as file:
+        stored = file["entry/data/data"][()]
+    adapter = consolidator.init_adapter()
+    assert adapter.structure().shape == (3, 2, 8, 8)
+    assert np.array_equal(adapter.read(), stored)
+
+
 def test_the_parameters_of_a_frame_are_its_configuration(spm, engine):
     def plan():
         yield from bps.mv(spm.scan.frame.center_x, 50.0, spm.scan.frame.angle, 30.0, spm.scan.frame.width, 400.0)
