@@ -24,7 +24,8 @@ def check_agent(make: Make, problem: Problem) -> None:
     ----------
     make : callable
         Returns a new agent on ``problem`` for a seed (int). Its ``spec`` must be a pydantic
-        model whose JSON describes it completely.
+        model whose JSON describes it completely, its ``log`` what
+        :func:`~probeline.agents.spec.rebuild_agent` takes.
     problem : Problem
         At least 64 candidates.
 

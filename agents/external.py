@@ -66,7 +66,7 @@ class ExternalAgent(MeanPredictor):
         results = self._ledger.check(points)
         super().ingest(points)
         for result in results:
-            outcome = {**self._ledger.dofs_of(result.candidate), self.problem.objective: result.value}
+            outcome: dict[str, Any] = self._ledger.dofs_of(result.candidate) | {self.problem.objective: result.value}
             theirs, near = self._theirs.get(result.id, (None, False)) if isinstance(result.id, int) else (None, False)
             if near:
                 outcome[ID] = theirs

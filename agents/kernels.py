@@ -43,9 +43,11 @@ class CandidateKernel(Kernel):
         """Return features as they are compared, shape (candidate, feature)."""
         return x if self.net is None else self.net(x)
 
-    def forward(self, x1: Tensor, x2: Tensor, diag: bool = False, **params: Any) -> Any:
+    def forward(
+        self, x1: Tensor, x2: Tensor, diag: bool = False, last_dim_is_batch: bool = False, **params: Any
+    ) -> Any:
         """Return the correlation of every row of ``x1`` with every row of ``x2``."""
-        return self.base(self.warp(x1), self.warp(x2), diag=diag, **params)
+        return self.base(self.warp(x1), self.warp(x2), diag=diag, last_dim_is_batch=last_dim_is_batch, **params)
 
 
 class Warp(torch.nn.Module):
@@ -104,7 +106,7 @@ def noise_model(known: Tensor) -> FixedNoiseGaussianLikelihood:
         known,
         learn_additional_noise=True,
         noise_prior=prior,
-        noise_constraint=GreaterThan(1e-5, transform=None, initial_value=prior.mode),
+        noise_constraint=_above(1e-5, prior.mode),
     )
 
 
@@ -116,5 +118,10 @@ def _matern(columns: tuple[int, ...], rms: float) -> MaternKernel:
     unit cube, whose points have a root mean square norm of sqrt(d / 12) from the centre.
     """
     prior = LogNormalPrior(math.sqrt(2) + math.log(math.sqrt(12) * rms), math.sqrt(3))
-    bound = GreaterThan(0.025 * rms, transform=None, initial_value=prior.mode)
+    bound = _above(0.025 * rms, prior.mode)
     return MaternKernel(nu=2.5, active_dims=columns, lengthscale_prior=prior, lengthscale_constraint=bound)
+
+
+def _above(bound: float, start: Tensor) -> GreaterThan:
+    """Return a bound that the optimizer itself keeps, so that parameters need no transform."""
+    return GreaterThan(bound, transform=None, initial_value=start)  # pyright: ignore[reportArgumentType]

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import botorch.settings
+import gpytorch.settings
 import numpy as np
 import torch
 from botorch.models import SingleTaskGP
 from botorch.optim.closures import get_loss_closure_with_grads
+from botorch.optim.closures.model_closures import get_loss_closure
 from botorch.optim.core import scipy_minimize
 from botorch.optim.utils import get_parameters_and_bounds
 from gpytorch.likelihoods import FixedNoiseGaussianLikelihood
@@ -26,7 +28,7 @@ from .ledger import Outcomes
 
 BLOCK = 4096  # candidates predicted at once: bounds the memory to a few times BLOCK x outcomes
 FLOOR = 1e-6  # smallest noise variance, in units of the outcomes' variance
-_FAILURES = (NanError, NotPSDError, torch.linalg.LinAlgError)
+_FAILURES = (NanError, NotPSDError)  # what GPyTorch raises where a covariance cannot be factorised
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Belief:
     mean, std : ndarray, shape (candidate,)
         Of the objective itself, without measurement noise, in its unit.
     noise_variance : float
-        Variance of one more measurement, in the squared unit of the objective.
+        Median variance of one measurement so far, in the squared unit of the objective.
     digest : str
         Of every number that the prediction depends on besides the features.
     """
@@ -89,7 +91,7 @@ class Belief:
         with torch.no_grad():
             self._table = kernel.warp(table)
             self._train = self._table[torch.as_tensor(outcomes.index)]
-            offset = float(model.mean_module(table[:1]))
+            offset = _mean(model)
             noise = _known_noise(outcomes, fit) + torch.as_tensor(likelihood.second_noise)
             self._root = _cholesky(self._kernel(self._train).to_dense() + noise.diag())
             target = torch.as_tensor((outcomes.value - fit.center) / fit.scale) - offset
@@ -97,7 +99,7 @@ class Belief:
             mean, std = self._everywhere(weights)
         self.mean: NDArray[np.float64] = (mean + offset).mul(fit.scale).add(fit.center).numpy()
         self.std: NDArray[np.float64] = std.mul(fit.scale).numpy()
-        self.noise_variance = float(noise.mean()) * fit.scale**2
+        self.noise_variance = float(noise.median()) * fit.scale**2
         state = [model.state_dict()[name].numpy() for name in sorted(fit.state)]
         self.digest = digest([fit.center, fit.scale], outcomes.index, outcomes.value, outcomes.sigma, *state)
 
@@ -151,9 +153,8 @@ class GaussianProcess:
         """
         blank = self._blank(outcomes)
         model = self._build(outcomes, blank)
-        loss = ExactMarginalLogLikelihood(model.likelihood, model)
         try:
-            value = self._train(loss)
+            value = self._train(model)
         except _FAILURES:
             value = math.nan
         state = _parameters(model)
@@ -183,17 +184,25 @@ class GaussianProcess:
         model.load_state_dict(fit.state, strict=False)
         return model
 
-    def _train(self, loss: ExactMarginalLogLikelihood) -> float:
+    def _train(self, model: SingleTaskGP) -> float:
         """Fit in place; return the loss per outcome."""
+        likelihood = model.likelihood
+        assert isinstance(likelihood, FixedNoiseGaussianLikelihood)
+        loss = ExactMarginalLogLikelihood(likelihood, model)
         loss.train()
-        kernel = loss.model.covar_module
+        kernel = model.covar_module
         net = kernel.net if isinstance(kernel, CandidateKernel) else None
+        # Always a Cholesky factor: above 800 outcomes GPyTorch would estimate with random vectors.
+        with gpytorch.settings.fast_computations(log_prob=False):
+            return self._fit_parts(loss, net, len(model.train_targets))
+
+    def _fit_parts(self, loss: ExactMarginalLogLikelihood, net: Warp | None, count: int) -> float:
         if net is None:
             return _fit_hyperparameters(loss, 60)
         net.requires_grad_(False)
         value = _fit_hyperparameters(loss, 60)
         if self._steps:
-            _fit_net(loss, net, self._steps)
+            _fit_net(loss, net, self._steps, count)
             value = _fit_hyperparameters(loss, 20)
         return value
 
@@ -206,20 +215,28 @@ def _fit_hyperparameters(loss: ExactMarginalLogLikelihood, iterations: int) -> f
     )
 
 
-def _fit_net(loss: ExactMarginalLogLikelihood, net: Warp, steps: int) -> None:
+def _fit_net(loss: ExactMarginalLogLikelihood, net: Warp, steps: int, count: int) -> None:
     """Take Adam steps on the net's weights with everything else fixed."""
     net.requires_grad_(True)
     weights = list(net.parameters())
     optimizer = torch.optim.Adam(weights, lr=0.01)
-    model = loss.model
-    count = len(model.train_targets)
+    per_outcome = get_loss_closure(loss)
     for _ in range(steps):
-        value = -loss(model(*model.train_inputs), model.train_targets) - net.log_prior() / count
+        value = per_outcome() - net.log_prior() / count
         gradients = torch.autograd.grad(value, weights)
         for weight, gradient in zip(weights, gradients, strict=True):
             weight.grad = gradient
         optimizer.step()
     net.requires_grad_(False)
+
+
+def _mean(model: SingleTaskGP) -> float:
+    """Return the constant prior mean."""
+    mean = model.mean_module
+    assert isinstance(mean, ConstantMean)
+    constant = mean.constant
+    assert isinstance(constant, Tensor)
+    return float(constant.detach())
 
 
 def _parameters(model: SingleTaskGP) -> dict[str, Tensor]:
