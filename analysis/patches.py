@@ -25,9 +25,7 @@ def robust_scale(image: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.nan_to_num(np.clip((image - middle) / spread, -5, 5), nan=0.0)
 
 
-def extract_patches(
-    stack: NDArray[np.float64], pixel: NDArray[np.int64], size: int
-) -> NDArray[np.float64]:
+def extract_patches(stack: NDArray[np.float64], pixel: NDArray[np.int64], size: int) -> NDArray[np.float64]:
     """Return the patch of every channel around every pixel.
 
     Parameters
