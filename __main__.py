@@ -104,7 +104,7 @@ def runs(catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) 
     table = Table(*columns, title=f"{len(rows)} runs in {catalog}")
     for row in rows:
         when = datetime.datetime.fromtimestamp(row["time"]).isoformat(" ", "seconds")
-        shown = {**row, "uid": row["uid"][:8], "time": when}
+        shown = {**row, "uid": row["uid"][:8], "time": when, "state": row["state"].partition(":")[0]}
         table.add_row(*(str(shown[column]) for column in columns))
     Console().print(table)
 

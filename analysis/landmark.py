@@ -25,11 +25,11 @@ def best_landmark(images: NDArray[np.float64], size: int) -> tuple[int, int]:
     """
     strength = np.zeros(images.shape[1:])
     for image in images:
-        tensor = structure_tensor(robust_scale(image), sigma=size / 6, mode="reflect")
+        tensor = structure_tensor(robust_scale(image), sigma=max(1, size // 6), mode="reflect")
         strength += structure_tensor_eigenvalues(tensor)[1]
     strength = uniform_filter(strength, size)
     half = size // 2
-    rows, columns = strength.shape
+    rows, columns = images.shape[1:]
     inner = strength[half : rows - half, half : columns - half]
-    row, column = np.unravel_index(int(np.argmax(inner)), inner.shape)
-    return int(row) + half, int(column) + half
+    row, column = divmod(int(np.argmax(inner)), inner.shape[1])
+    return row + half, column + half

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from ophyd import Component, Kind
+from ophyd import Component, Kind, Signal
 
 from ..core.errors import CommandRejected
 from ..core.units import from_si, to_si
@@ -45,6 +45,8 @@ class ProbeAxis(LinkedDevice):
     """
 
     setpoint = Component(Target, unit="nm", kind=Kind.normal)
+    # Scanner coordinates have no offset of a user's; `%wa` asks for it all the same.
+    user_offset = Component(Signal, value=0.0, kind=Kind.omitted)
 
     def __init__(self, prefix: str = "", *, name: str, axis: int, parent: Any, **kwargs: Any):
         self.axis, self._probe = axis, parent

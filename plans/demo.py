@@ -40,35 +40,39 @@ def run_demo(catalog: str | Path, *, points: int, pairs: int, console: Console) 
     dict
         JSON: best values of both arms, the mean paired difference with its 95 % interval.
     """
-    best: dict[str, list[float]] = {"auto": [], "random": []}
-    first: Run | None = None
-    reference: list[Run] = []
-    summary: dict[str, Any] = {}
-    picture = ""
+    arms: dict[str, list[Run]] = {"auto": [], "random": []}
+    reports = Path(catalog) / "reports"
     for seed in range(pairs):
         with open_session(INSTRUMENT, catalog, {"seed": seed}) as session:
-            for agent, values in best.items():
-                run = explore_once(session, seed=seed, console=console, arguments={"agent": agent, "points": points})
-                summary = summarize(run, catalog)
-                values.append(float(summary["best_value"]))
-                if first is None:
-                    first = run
-                    picture = str(save_survey(run, session.catalog.reports / f"{run.uid}.png"))
+            for agent, arm in arms.items():
+                arguments = {"agent": agent, "points": points}
+                arm.append(explore_once(session, seed=seed, console=console, arguments=arguments))
+                if seed == 0 and agent == "auto":
+                    picture = save_survey(arm[0], reports / f"{arm[0].uid}.png")
                     console.print(f"first image: {picture}", highlight=False)
-                if agent == "random":
-                    reference.append(run)
-            path = session.catalog.reports / f"{first.uid}.html"  # pyright: ignore[reportOptionalMemberAccess]
-    report(first, path, reference=reference)  # pyright: ignore
-    interval = paired_interval(np.array(best["auto"]), np.array(best["random"]), rng=generator(0, "demo"))
+    first = arms["auto"][0]
+    page = report(first, reports / f"{first.uid}.html", reference=arms["random"])
+    found = {agent: [summarize(run, catalog)["best_value"] for run in arm] for agent, arm in arms.items()}
+    interval = paired_interval(found["auto"], found["random"], rng=generator(0, "demo"))
+    about = first.start["probeline"]["objective"]
     console.print(
-        f"best {summary['objective']} ({summary['unit']}), {pairs} paired seeds, {points} points: default "
-        f"{np.mean(best['auto']):.4g}, random {np.mean(best['random']):.4g}, difference "
+        f"best {about['name']} ({about['unit']}), {pairs} paired seeds, {points} points: default "
+        f"{np.mean(found['auto']):.4g}, random {np.mean(found['random']):.4g}, difference "
         f"{interval.mean_difference:.4g} (95 % interval {interval.low:.4g} to {interval.high:.4g})",
         highlight=False,
+        soft_wrap=True,
     )
     return {
-        "instrument": INSTRUMENT, "objective": summary["objective"], "unit": summary["unit"], "points": points,
-        "pairs": pairs, "best_default": best["auto"], "best_random": best["random"],
-        "difference": interval.mean_difference, "interval": [interval.low, interval.high],
-        "uid": first.uid if first else None, "picture": picture, "report": str(path), "catalog": str(catalog),
-    }  # fmt: skip
+        "uid": first.uid,
+        "instrument": INSTRUMENT,
+        "objective": about["name"],
+        "unit": about["unit"],
+        "points": points,
+        "pairs": pairs,
+        "best_default": found["auto"],
+        "best_random": found["random"],
+        "difference": interval.mean_difference,
+        "interval": [interval.low, interval.high],
+        "report": str(page),
+        "catalog": str(catalog),
+    }

@@ -132,7 +132,7 @@ def resolve(
     survey = _survey(spec, description, size_nm, pixels)
     step = survey.size_nm / survey.pixels
     candidates = _candidates(spec, description, step, patch_nm, roi, exclude)
-    objective = objective or spec.objective
+    objective = str(objective or spec.objective)
     defaults = spec.objective_options if objective == spec.objective else {}
     agent_options = {"seed_points": min(seed_points, points), **(agent_options or {})}
     return ExploreSettings(

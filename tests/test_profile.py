@@ -15,8 +15,9 @@ PROFILE = Path(__file__).resolve().parent.parent / "profile_collection"
 
 def _ipython(tmp_path, code, **env):
     return subprocess.run(
-        [sys.executable, "-m", "IPython", f"--profile-dir={tmp_path / 'profile'}", "-c", code],
-        cwd=tmp_path, env={**os.environ, "DISPLAY": "", **env}, capture_output=True, text=True, timeout=300, check=False,
+        [sys.executable, "-m", "IPython", f"--profile-dir={tmp_path / 'profile'}", "--colors=NoColor", "-c", code],
+        cwd=tmp_path, env={**os.environ, "DISPLAY": "", **env},
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
@@ -30,7 +31,7 @@ def profile(tmp_path):
 
 def test_the_prompt_has_everything_and_runs_headless(profile):
     code = (
-        "uids = RE(explore(spm, points=3, seed_points=3, pixels=32, size_nm=1200)); RE(count([spm.spectrometer]));"
+        "uids = RE(explore(spm, points=3, seed_points=3, pixels=32, size_nm=1200)); RE(prepare(spm)); RE(count([spm.spectrometer]));"
         "print('measured', len(decisions(cat[uids[0]])));"
         "get_ipython().run_line_magic('wa', '')"
     )

@@ -1,7 +1,7 @@
 """The instrument that PROBELINE_INSTRUMENT names: `spm` or `stem` at the prompt."""
 
-import atexit
 import os
+import threading
 
 from bluesky.preprocessors import SupplementalData
 
@@ -9,5 +9,5 @@ from probeline.devices.factory import open_instrument
 
 _instrument = open_instrument(os.environ.get("PROBELINE_INSTRUMENT", "sim-pfm"), data_root=cat.data_root)
 globals()[_instrument.spec.kind] = _instrument
-atexit.register(_instrument.close)
+threading._register_atexit(_instrument.close)
 RE.preprocessors.append(SupplementalData(baseline=[_instrument.ledger]))

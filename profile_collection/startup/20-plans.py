@@ -7,3 +7,4 @@ from bluesky.plans import count, grid_scan, scan
 from probeline.catalog import decisions, load, replay
 from probeline.catalog.report import report
 from probeline.plans.explore import explore
+from probeline.plans.stubs import make_safe, park, prepare

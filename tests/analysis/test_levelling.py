@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from probeline.analysis.levelling import TRANSFORMS, apply_transforms, level_lines, level_plane
 from probeline.core.errors import UnknownNameError
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from probeline.analysis.loop_shape import noise_level, running_median, spike_excess, split_branches
 from probeline.analysis.loops import (
     area_weights,

@@ -1,11 +1,12 @@
 import h5py
 import numpy as np
 import pytest
+from scipy.ndimage import fourier_shift, gaussian_filter
+
 from probeline.analysis.levelling import apply_transforms
 from probeline.analysis.registration import Shift, locate, register, register_multi
 from probeline.core.errors import DataError, SpecError
 from probeline.core.paths import data_folder
-from scipy.ndimage import fourier_shift, gaussian_filter
 
 N = 64
 

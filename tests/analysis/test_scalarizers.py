@@ -10,6 +10,7 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from probeline.analysis.loop_shape import spike_excess
 from probeline.analysis.loops import loop_function
 from probeline.analysis.measurement import Measurement

@@ -7,6 +7,7 @@ import math
 import h5py
 import numpy as np
 import pytest
+
 from probeline.analysis.spectra import (
     centroid,
     find_peaks,

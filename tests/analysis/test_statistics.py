@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from probeline.analysis.statistics import holm, paired_interval, wilcoxon_p
 from probeline.core.errors import SpecError
 from probeline.core.rng import generator

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from probeline.agents.problem import CandidateSpec, build_problem
 from probeline.analysis.measurement import Scalar
 from probeline.core.rng import generator

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
+
 from probeline.core import units
 from probeline.core.digest import digest
 from probeline.core.envelope import Envelope
 from probeline.core.errors import LimitError, UnknownNameError
 from probeline.core.registry import AGENTS
 from probeline.core.rng import generator
-from pydantic import ValidationError
 
 ENVELOPE = Envelope(limits={"bias": (-10, 10)}, max_step={"bias": 5}, budgets={"seconds": 100})
 

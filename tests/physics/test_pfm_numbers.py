@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from probeline.sim.drift import Drift
 from probeline.sim.pfm.loops import LoopParameters, branches
 from probeline.sim.pfm.structure import KINK, Stripes

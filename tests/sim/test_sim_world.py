@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from probeline.core.errors import Busy, CommandRejected, LimitError
 from probeline.sim.twin import TwinAcquisition, TwinDriver
 from probeline.sim.world import World

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from probeline.sim.pfm.backend import open_world
 from probeline.sim.pfm.driver import PFMDriver
 from probeline.sim.pfm.film import Film

@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 import numpy as np
-import probeline
 import pytest
+
+import probeline
 from probeline.core.errors import Busy, CommandRejected, LimitError, NotSupported, SpecError, UnknownNameError
 from probeline.devices.check import check_instrument
 from probeline.devices.drivers import FeedbackDriver, PositionDriver, ScanDriver, SpectroscopyDriver

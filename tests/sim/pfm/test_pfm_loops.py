@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from probeline.sim.pfm.loops import FIRST_CYCLE, LoopParameters, branches, polygon_area, run_cycle, run_cycles, sweep
 
 

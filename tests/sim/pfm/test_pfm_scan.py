@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from probeline.core.errors import CommandRejected, LimitError
 from probeline.sim.pfm.imaging import LAG
 from probeline.sim.pfm.raster import LINE_TIME, OVERSCAN, Raster

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from probeline.sim.pfm.fields import FAR, GRID, PERIOD, STEP, Maps, axis, blur, random_field, signed_distance
 from probeline.sim.pfm.structure import Stripes, draw_structure
 

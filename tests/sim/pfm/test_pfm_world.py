@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from probeline.sim.pfm.law import Law
 from probeline.sim.pfm.loops import polygon_area, sweep
 from probeline.sim.pfm.spectroscopy import DEFAULTS, FOOTPRINT

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from probeline.sim.replay.dataset import Dataset, SpectrumAxes, Timing
 from probeline.sim.replay.driver import ReplayDriver
 

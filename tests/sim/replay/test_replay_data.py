@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+
 from probeline.core.errors import DataError, NotMeasured, SpecError, UnknownNameError
 from probeline.core.paths import data_folder
 from probeline.devices.instrument_file import parse_instrument

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from probeline.core.errors import Busy, CommandRejected, LimitError
 from probeline.sim.replay.sampling import bilinear
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from probeline.core.errors import CommandRejected, LimitError, NotSupported
 from probeline.devices import drivers
 from probeline.sim.replay.driver import ReplayDriver

@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+
 from probeline.core.errors import Busy, CommandRejected, LimitError, NotMeasured, NotSupported
 from probeline.sim.replay.dataset import thin_counts
 from probeline.sim.replay.driver import ReplayDriver
