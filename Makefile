@@ -12,7 +12,7 @@ demo: $(VENV)/.installed
 	$(BIN)/probeline demo --catalog demo-catalog
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .

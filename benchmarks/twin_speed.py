@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from probeline.sim.pfm.backend import open_driver, open_world
-from probeline.sim.pfm.loops import run_cycles, sweep
 from rich.console import Console
 from rich.table import Table
+
+from probeline.sim.pfm.backend import open_driver, open_world
+from probeline.sim.pfm.loops import run_cycles, sweep
 
 FRAME = {"center_x": 0.0, "center_y": 0.0, "width": 1e-6, "height": 1e-6, "pixels": 256, "lines": 256}
 WRITTEN = 200

@@ -31,7 +31,8 @@ def profile(tmp_path):
 
 def test_the_prompt_has_everything_and_runs_headless(profile):
     code = (
-        "uids = RE(explore(spm, points=3, seed_points=3, pixels=32, size_nm=1200)); RE(prepare(spm)); RE(count([spm.spectrometer]));"
+        "uids = RE(explore(spm, points=3, seed_points=3, pixels=32, size_nm=1200));"
+        "RE(prepare(spm)); RE(count([spm.spectrometer]));"
         "print('measured', len(decisions(cat[uids[0]])));"
         "get_ipython().run_line_magic('wa', '')"
     )
