@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from probeline.analysis.statistics import Interval, holm, paired_interval, wilcoxon_p
 from probeline.core.rng import generator
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from probeline.agents.protocols import Agent
 from probeline.agents.spec import AgentSpec, make_agent, spec_for
 from probeline.analysis.scoring import distinct_optima, prediction_scores, simple_regret

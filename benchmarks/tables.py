@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from probeline.analysis.statistics import Interval
 from rich.console import Console
 from rich.table import Table as RichTable
 from scipy import stats
+
+from probeline.analysis.statistics import Interval
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
 from probeline.agents.problem import CandidateSpec, Problem, build_problem
 from probeline.analysis.channels import derived_names
 from probeline.analysis.measurement import Measurement, Scalar
@@ -19,7 +21,6 @@ from probeline.sim.pfm.driver import PFMDriver
 from probeline.sim.pfm.truth import open_truth as open_film
 from probeline.sim.replay.truth import DatasetTruth
 from probeline.sim.replay.truth import open_truth as open_dataset
-from scipy.ndimage import uniform_filter
 
 Array = NDArray[np.float64]
 

@@ -119,8 +119,8 @@ class ClosedLoop:
             yield from bps.checkpoint()
             suggestion, explanation, parked = yield from self._decide(worker, pending)
             verdict = yield from self._record_decision(problem, suggestion, explanation, parked)
-            if self._settings.lookahead and self._more(verdict):
-                pending = worker.submit("suggest", 1)
+            ahead = self._settings.lookahead and self._more(verdict)
+            following = worker.submit("suggest", 1) if ahead else None
             if isinstance(verdict, Admitted):
                 yield from self._measure(worker, problem, verdict, suggestion)
             else:
@@ -128,8 +128,7 @@ class ClosedLoop:
             self._decision += 1
             if (yield from self._finished()):
                 break
-            if not self._settings.lookahead:
-                pending = worker.submit("suggest", 1)
+            pending = following or worker.submit("suggest", 1)
         yield from self._record_posterior(worker)
 
     def _survey(self) -> Plan:
@@ -210,6 +209,10 @@ class ClosedLoop:
         began = yield from bps.rd(self._instrument.clock)
         if self._tracker.due(self._done):
             yield from self._tracker.register(self._decision, lambda: self._read_image("reference"))
+            now = yield from bps.rd(self._instrument.clock)
+            again = self._gate.judge(suggestion, self._tracker.offset(problem.pixel[point.candidate, 0], now))
+            if isinstance(again, Refused):
+                return (yield from self._refuse(worker, again, suggestion))
         self._gate.take(point.candidate)
         scalar, ended = yield from self._measured_value(problem, point)
         self._last_cost = ended - began
@@ -292,6 +295,8 @@ class ClosedLoop:
             self.reason = f"all {total} points measured"
         elif limit is not None and spent + self._last_cost > limit:
             self.reason = f"{spent:.0f} of {limit:.0f} s of instrument time spent; the next point would exceed it"
+        elif self._gate.exhausted:
+            self.reason = f"no candidate is left that overlaps no footprint, after {self._done} of {total} points"
         return bool(self.reason)
 
     def _record_posterior(self, worker: AgentWorker) -> Plan:

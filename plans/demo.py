@@ -51,7 +51,7 @@ def run_demo(catalog: str | Path, *, points: int, pairs: int, console: Console) 
                     picture = save_survey(arm[0], reports / f"{arm[0].uid}.png")
                     console.print(f"first image: {picture}", highlight=False)
     first = arms["auto"][0]
-    page = report(first, reports / f"{first.uid}.html", reference=arms["random"])
+    page = report(first, reports / f"{first.uid}.html", reference=arms["random"][:1])
     found = {agent: [summarize(run, catalog)["best_value"] for run in arm] for agent, arm in arms.items()}
     interval = paired_interval(found["auto"], found["random"], rng=generator(0, "demo"))
     about = first.start["probeline"]["objective"]

@@ -46,6 +46,14 @@ class Gate:
     envelope: Envelope
     _taken: list[int] = field(default_factory=list)
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether every candidate was measured or lies in the footprint of one that was."""
+        return bool(self._blocked.all())
+
+    def __post_init__(self) -> None:
+        self._blocked = np.zeros(len(self.problem), bool)
+
     def judge(self, suggestion: Mapping[str, Any], offset: tuple[float, float]) -> Admitted | Refused:
         """Return the verdict on ``suggestion``.
 
@@ -93,3 +101,6 @@ class Gate:
     def take(self, candidate: int) -> None:
         """Note that ``candidate`` is being measured."""
         self._taken.append(candidate)
+        away = np.hypot(*(self.problem.xy - self.problem.xy[candidate]).T)
+        self._blocked |= away < self.problem.separation_nm
+        self._blocked[candidate] = True

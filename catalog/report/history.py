@@ -76,10 +76,13 @@ def _compared(facts: Facts, reference: Sequence[Facts]) -> str:
             f"{other.run.uid[:8]} (agent seed {other.about['agent'].get('seed')}, {len(other.measured)} points)"
             for other in reference
         )
-        text = (
-            f"Orange: {len(reference)} runs that chose at random on the same instrument, from the lowest to the "
-            f"highest, with their median: {runs}."
-        )
+        if len(reference) == 1:
+            text = f"Orange: a run that chose at random on the same instrument: {runs}."
+        else:
+            text = (
+                f"Orange: {len(reference)} runs that chose at random on the same instrument, from the lowest to the "
+                f"highest, with their median: {runs}."
+            )
         options = [run.about["instrument"].get("options") for run in (facts, *reference)]
         if any(other != options[0] for other in options):
             text += " The options of the instrument differ between these runs, so they saw different samples."

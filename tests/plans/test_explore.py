@@ -257,3 +257,11 @@ def test_an_error_while_measuring_closes_the_run_with_its_reason(pfm, monkeypatc
     assert run.stop["exit_status"] == "fail"
     assert "caught fire" in run.stop["reason"]
     assert pfm.instrument.link.driver.get_many(["tip"]) == {"tip": "withdrawn"}
+
+
+def test_a_full_sample_ends_the_run_with_its_reason(pfm):
+    """Footprints of 120 nm leave room for a handful of points on 500 nm; more are asked for."""
+    run = _run(pfm, size_nm=500.0, pixels=32, patch_nm=50.0, points=200, seed_points=2, agent="random")
+    assert run.stop["exit_status"] == "success"
+    assert "no candidate is left" in run.stop["reason"]
+    assert 5 < len(decisions(run)) < 60
