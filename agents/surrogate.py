@@ -76,7 +76,8 @@ class Belief:
     Attributes
     ----------
     mean, std : ndarray, shape (candidate,)
-        Of the objective itself, without measurement noise, in its unit.
+        Of the objective itself, without measurement noise, in its unit. Where outcomes state their
+        sigma, scatter beyond it belongs to the objective and is part of ``std``.
     noise_variance : float
         Median variance of one measurement so far, in the squared unit of the objective.
     digest : str
@@ -92,11 +93,15 @@ class Belief:
             self._table = kernel.warp(table)
             self._train = self._table[torch.as_tensor(outcomes.index)]
             offset = _mean(model)
-            noise = _known_noise(outcomes, fit) + torch.as_tensor(likelihood.second_noise)
+            extra = torch.as_tensor(likelihood.second_noise)
+            noise = _known_noise(outcomes, fit) + extra
             self._root = _cholesky(self._kernel(self._train).to_dense() + noise.diag())
             target = torch.as_tensor((outcomes.value - fit.center) / fit.scale) - offset
             weights = torch.cholesky_solve(target[:, None], self._root)[:, 0]
-            mean, std = self._everywhere(weights)
+            # What a measurement's own sigma does not explain is structure that the features do not resolve.
+            stated = bool(np.isfinite(outcomes.sigma).all())
+            mean, variance = self._everywhere(weights)
+            std = (variance + extra if stated else variance).sqrt()
         self.mean: NDArray[np.float64] = (mean + offset).mul(fit.scale).add(fit.center).numpy()
         self.std: NDArray[np.float64] = std.mul(fit.scale).numpy()
         self.noise_variance = float(noise.median()) * fit.scale**2
@@ -115,14 +120,14 @@ class Belief:
         return torch.cat(found).numpy() * self._scale**2
 
     def _everywhere(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and standard deviation at all candidates, standardised, without the prior mean."""
+        """Return mean and variance at all candidates, standardised, without the prior mean."""
         mean, variance = [], []
         for block in self._table.split(BLOCK):
             cross = self._kernel(block, self._train).to_dense()
             half = torch.linalg.solve_triangular(self._root, cross.T, upper=False)
             mean.append(cross @ weights)
             variance.append(1.0 - half.square().sum(0))  # the kernel is 1 on its diagonal
-        return torch.cat(mean), torch.cat(variance).clamp_min(1e-12).sqrt()
+        return torch.cat(mean), torch.cat(variance).clamp_min(1e-12)
 
 
 class GaussianProcess:
