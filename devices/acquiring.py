@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from typing import Any
@@ -52,7 +51,7 @@ class AcquiringDevice(LinkedDevice):
             self._result, self._ending = None, False
             status = Progress(self)
             self._running = threading.Thread(
-                target=self._measure, args=(status,), name=f"probeline-{self.name}", daemon=True
+                target=self.link.driver.bound(self._measure), args=(status,), name=f"probeline-{self.name}", daemon=True
             )
             self._running.start()
         return status
@@ -63,7 +62,7 @@ class AcquiringDevice(LinkedDevice):
             self._follow(status)
         except Exception as caught:  # a status hands it to whoever waits
             error = caught
-            self._give_up()
+            self._give_up(caught)
         finally:
             with self._guarding:
                 self._running = self._acquisition = None
@@ -91,11 +90,13 @@ class AcquiringDevice(LinkedDevice):
             self._taken = time.time()
             self._result = self._complete(result)
 
-    def _give_up(self) -> None:
-        """Leave the driver idle after an error; the error itself is what gets reported."""
+    def _give_up(self, error: Exception) -> None:
+        """Leave the driver idle after ``error``, which is what gets reported; it notes if that fails too."""
         if self._acquisition is not None:
-            with contextlib.suppress(DriverError):
+            try:
                 self._acquisition.abort()
+            except Exception as second:
+                error.add_note(f"{self.name}: ending the measurement failed too: {type(second).__name__}: {second}")
 
     def check(self) -> None:
         """Raise unless the present parameters are allowed; starts nothing."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..core.envelope import Envelope
-from ..core.errors import NotSupported
+from ..core.errors import Busy, CommandRejected, NotMeasured, NotSupported, RefusedError
 from .drivers import Acquisition, Description, Driver, ScanSettings, Value
+from .guarded import GuardedAcquisition
 from .ledger import Ledger, pulses_of
 from .limits import check_number, check_scan, check_signal, check_spectrum, check_travel, effective_envelope
 from .threads import CallThread
 
 PATIENCE = 2.0  # s, how long a posture lets a call that was told to end come to its end
+# After these nothing was started: the request was answered, with no.
+_ANSWERED_NO = (RefusedError, CommandRejected, NotSupported, Busy, NotMeasured)
 
 
 class Guard:
@@ -25,6 +27,11 @@ class Guard:
     non-finite are refused, never clipped. Calls run on one thread of the driver's own with a
     deadline. ``hold``, ``park``, ``make_safe``, ``clock`` and ``abort`` take a second way, work
     while a call is stuck or an acquisition runs, and never need a budget.
+
+    ``park`` and ``make_safe`` last: calls asked for before them that have not begun are refused
+    when their turn comes. A call that does not return in time cannot be stopped from here, and
+    may engage the tip after all: the posture acts beside it, is repeated as soon as it returns,
+    and everything else is refused until then.
 
     Parameters
     ----------
@@ -50,6 +57,9 @@ class Guard:
         self._envelope = effective_envelope(own, envelope)
         self._thread = CallThread(self._name)
         self._control = CallThread(f"{self._name} control")
+        self._postures = CallThread(f"{self._name} postures")  # its own: not even hold() can keep it from acting
+        self._acting = threading.Lock()
+        self._asked = threading.local()
         self._ledger = Ledger(self.clock, own["spectra"])
         self._ledger.require(envelope.budgets)
         self._description = self._describe(own)
@@ -138,17 +148,57 @@ class Guard:
         self._posture("make_safe", self._driver.make_safe)
 
     def _posture(self, what: str, function: Callable[[], None]) -> None:
-        """End what runs, then act: alone if the driver's thread comes to rest, beside it if it is stuck."""
-        self.hold()
-        with self._thread.quiet(PATIENCE):
-            self._control.call(what, self._timeout, function)
+        """Call off what waits, end what runs, act. An error of ``hold`` is raised afterwards."""
+        self._thread.call_off()
+        try:
+            self.hold()
+        finally:
+            self._postures.call(what, PATIENCE + self._timeout, self._act, function)
+
+    def _act(self, function: Callable[[], None]) -> None:
+        """Act alone if the driver's thread comes to rest; else beside it, and again when it does.
+
+        Done where no deadline ends it: the driver's thread starts nothing before it is over.
+        """
+        with self._thread.quiet(PATIENCE) as quiet:
+            if not quiet:
+                self._thread.owe(lambda: self._alone(function))
+            self._alone(function)
+            if quiet:
+                self._thread.forgive()
+
+    def _alone(self, function: Callable[[], None]) -> None:
+        with self._acting:
+            function()
+
+    def bound(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``function`` as asked for now: once a posture has come, all calls it makes here are refused."""
+        generation = self._thread.generation
+
+        def act(*args: Any) -> Any:
+            self._asked.generation = generation
+            try:
+                return function(*args)
+            finally:
+                del self._asked.generation
+
+        return act
 
     def close(self) -> None:
-        """End what runs and release the controller. Idempotent."""
-        with self._thread.quiet(PATIENCE):
-            self._driver.close()
-        self._thread.close()
-        self._control.close()
+        """End what runs and release the controller. Idempotent.
+
+        Raises
+        ------
+        DriverError
+            When a posture could not be repeated after a call that was stuck; all is released.
+        """
+        try:
+            self._thread.settle(self._timeout)
+        finally:
+            with self._thread.quiet(PATIENCE):
+                self._driver.close()
+            for thread in (self._thread, self._control, self._postures):
+                thread.close()
 
     # scan
 
@@ -170,8 +220,8 @@ class Guard:
         plain = check_scan(settings, self._envelope)
         seconds = plain["lines"] * plain.get("line_time", 0.0)
         self._afford(seconds=seconds, frames=1)
-        started = self._call("start_scan", self._driver.start_scan, plain)
-        self._ledger.charge(frames=1)
+        with self._charged(frames=1):
+            started = self._call("start_scan", self._driver.start_scan, plain)
         return GuardedAcquisition(self, started, "scan", seconds)
 
     # position
@@ -220,8 +270,8 @@ class Guard:
         pulses = pulses_of(self._description["spectra"][kind], complete) or 0
         self._afford(seconds=0.0, pulses=pulses, spectra=1)
         plain = {key: complete[key] for key in settings}
-        started = self._call("start_spectrum", self._driver.start_spectrum, kind, plain)
-        self._ledger.charge(pulses=pulses, spectra=1)
+        with self._charged(pulses=pulses, spectra=1):
+            started = self._call("start_spectrum", self._driver.start_spectrum, kind, plain)
         return GuardedAcquisition(self, started, kind, 0.0)
 
     # feedback
@@ -253,56 +303,28 @@ class Guard:
             if name in self._envelope.budgets:
                 self._envelope.check_spend(name, self._ledger.spent(name), cost)
 
-    def _call(self, what: str, function: Callable[..., Any], *args: Any, needs: float = 0.0) -> Any:
-        return self._thread.call(what, self._timeout + needs, function, *args)
+    @contextmanager
+    def _charged(self, **amounts: int) -> Iterator[None]:
+        """Count ``amounts`` beforehand: a start that is not answered in time may have acted all the same."""
+        self._ledger.charge(**amounts)
+        try:
+            yield
+        except _ANSWERED_NO:
+            self._ledger.charge(**{name: -amount for name, amount in amounts.items()})
+            raise
 
+    @property
+    def _generation(self) -> int:
+        """That of the action which this thread carries out, else the present one."""
+        return getattr(self._asked, "generation", self._thread.generation)
 
-class GuardedAcquisition:
-    """An acquisition of which every block is fetched on the driver's thread and paid for.
-
-    Parameters
-    ----------
-    guard : Guard
-        Keeps the time.
-    acquisition : Acquisition
-        The driver's own.
-    what : str
-        Name for messages.
-    seconds : float
-        Instrument time that a block may take beyond the usual timeout (s).
-    """
-
-    def __init__(self, guard: Guard, acquisition: Acquisition, what: str, seconds: float):
-        self._guard = guard
-        self._acquisition = acquisition
-        self._blocks = iter(acquisition)
-        self._what = what
-        self._seconds = seconds
-
-    def __iter__(self) -> Iterator[tuple[int, NDArray[np.float64], float]]:
-        """Yield ``(first, block, clock)`` as the driver does.
-
-        Raises
-        ------
-        LimitError
-            When a budget is exceeded while it runs; it is aborted first.
-        DriverTimeout
-            When a block does not come in time; abort it then.
-        """
-        while (item := self._guard._call(self._what, next, self._blocks, None, needs=self._seconds)) is not None:
-            try:
-                self._guard._afford(seconds=0.0)
-            except Exception:
-                self.abort()
-                raise
-            yield item
-
-    def abort(self) -> None:
-        """End it now, from any thread, whatever the driver's thread does."""
-        self._acquisition.abort()
-
-    def result(self) -> dict[str, Any]:
-        """Return the result, running to the end if need be."""
-        for _ in self:
-            pass
-        return self._guard._call(f"{self._what} result", self._acquisition.result)
+    def _call(
+        self,
+        what: str,
+        function: Callable[..., Any],
+        *args: Any,
+        needs: float = 0.0,
+        generation: int | None = None,
+    ) -> Any:
+        wanted = self._generation if generation is None else generation
+        return self._thread.call(what, self._timeout + needs, function, *args, generation=wanted)

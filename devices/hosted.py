@@ -23,7 +23,7 @@ from .wire import decode, encode, raise_error
 
 _LOOK = 50  # ms between two looks at whether the process is still there
 _START = 120.0  # s, a child may take that long to import and open its driver
-_END = 10.0  # s, a child may take that long to end when asked
+_END = 70.0  # s, a child may take that long to end when asked: longer than it allows itself
 
 
 class _Line:

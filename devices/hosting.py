@@ -28,7 +28,7 @@ COMMANDS = (
     "start_spectrum", "set_feedback", "withdraw", "approach", "next", "result",
 )  # fmt: skip
 _POLL = 100  # ms between two looks at whether to end
-_LINGER = 5.0  # s, an orphan may take that long to end in order
+_LINGER = 60.0  # s, an orphan may take that long to end in order: as long as an approach that has begun
 
 
 class Host:
@@ -49,7 +49,11 @@ class Host:
         self._number = 0
 
     def run(self, command: zmq.Socket, control: zmq.Socket) -> None:
-        """Answer until :meth:`end`, then close the driver and both (bound, ROUTER) sockets."""
+        """Answer until :meth:`end`, then make safe, close the driver and both (bound, ROUTER) sockets.
+
+        Safe once more, when nothing runs any longer: a command that was still running may have
+        engaged the tip, and nobody is left to lift it.
+        """
         beside = threading.Thread(target=self._serve, args=(control, CONTROL), name="probeline-control", daemon=True)
         beside.start()
         try:
@@ -57,7 +61,10 @@ class Host:
         finally:
             self._ended.set()
             beside.join()
-            self._driver.close()
+            try:
+                self._driver.make_safe()
+            finally:
+                self._driver.close()
 
     def end(self) -> None:
         """Stop answering."""
@@ -68,8 +75,10 @@ class Host:
         if self._ended.is_set():
             return
         try:
-            self._driver.hold()
-            self._driver.make_safe()
+            try:
+                self._driver.hold()
+            finally:
+                self._driver.make_safe()
         finally:
             self.end()
 
@@ -179,20 +188,16 @@ def main() -> int:
         def watch() -> None:
             while sys.stdin.buffer.read(1):
                 pass
-            try:
-                host.abandon()
-            finally:
-                if not served.wait(_LINGER):
-                    os._exit(1)  # a driver call that never returns must not leave an orphan behind
+            # A driver call that never returns must not leave an orphan behind.
+            last = threading.Timer(_LINGER, os._exit, [1])
+            last.daemon = True
+            last.start()
+            host.abandon()
 
         threading.Thread(target=watch, name="probeline-lifeline", daemon=True).start()
         _say({"command": command, "control": control})
 
-    served = threading.Event()
-    try:
-        serve(driver, order["command"], order["control"], ready)
-    finally:
-        served.set()
+    serve(driver, order["command"], order["control"], ready)
     return 0
 
 

@@ -100,9 +100,12 @@ class LinkedDevice(Device):
         self.link.driver.hold()
 
     def perform(self, function: Callable[..., Any], *args: Any) -> Progress:
-        """Return the status of ``function(*args)``, done after everything asked before."""
+        """Return the status of ``function(*args)``, done after everything asked before.
+
+        It fails when a posture comes in between: an action is called off as a whole.
+        """
         status = Progress(self)
-        finish(status, self.link.actions.submit(function, *args))
+        finish(status, self.link.actions.submit(self.link.driver.bound(function), *args))
         return status
 
     def at_once(self, function: Callable[..., Any], *args: Any) -> Progress:

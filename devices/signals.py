@@ -279,7 +279,7 @@ class DriverSignal(Quantity):
         """
         self.check_value(value)
         status = Progress(self, timeout=self._timeout if timeout is None else timeout, settle_time=settle_time or 0)
-        finish(status, self._link.actions.submit(self._write, _PYTHON[self.dtype](value)))
+        finish(status, self._link.actions.submit(self._link.driver.bound(self._write), _PYTHON[self.dtype](value)))
         return status
 
     def _write(self, value: Any) -> None:
