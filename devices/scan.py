@@ -155,6 +155,31 @@ class ScanEngine(AcquiringDevice):
         self._announced = False
         self._began = 0.0
 
+    def configure(self, d: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Set parameters of the frame together, and return the old and the new configuration.
+
+        Between two events of one stream this is the way that gets recorded:
+        ``bps.configure(scan, {"center_x": 50.0})`` makes the RunEngine describe the stream anew,
+        while what ``set`` changes is not looked at again. bluesky then describes *all* streams
+        that read this device, from what it knows of the devices of the stream that was open
+        last; open the stream that has them all before, and drop it (``bps.create(name=...)``,
+        ``bps.drop()``), when there is more than one stream.
+
+        Parameters
+        ----------
+        d : mapping
+            Parameters of ``frame`` by name, in the units shown.
+
+        Raises
+        ------
+        CommandRejected, LimitError
+            Then none is changed.
+        """
+        old: Any = self.read_configuration()
+        self.frame.set(d)
+        new: Any = self.read_configuration()
+        return old, new
+
     # acquisition
 
     def check(self) -> None:

@@ -124,3 +124,22 @@ class FakeDriver(TwinDriver):
         self.hold()
         self._values.update(bias=0.0)
         self.withdraw()
+
+
+class SlowDriver(FakeDriver):
+    """Its approach tells in ``begun`` that it began, and engages when ``go`` is set, whatever came in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go = threading.Event(), threading.Event()
+        self.ended: list[str] = []
+        self.withdraw()
+
+    def approach(self) -> None:
+        self.begun.set()
+        self.go.wait(30)
+        super().approach()
+
+    def close(self) -> None:
+        self.ended.append(str(self._values["tip"]))
+        super().close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -32,6 +33,8 @@ from probeline.core.registry import BACKENDS
 from probeline.devices.hosted import HostedDriver, host_process
 from probeline.devices.hosting import serve
 from probeline.devices.wire import decode, encode, error_message, raise_error
+
+from .device_fakes import SlowDriver
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(max_size=5),
@@ -90,8 +93,15 @@ def test_what_is_no_error_of_ours_arrives_as_a_driver_error():
 
 
 @pytest.fixture
-def served(tmp_path, fake):
-    """The fake, served by a thread of this process, and its proxy."""
+def served(fake):
+    """A proxy of the fake, served by a thread of this process."""
+    with _service(fake) as (proxy, _, _):
+        yield proxy
+
+
+@contextlib.contextmanager
+def _service(driver):
+    """Serve ``driver`` by a thread; gives its proxy, its host and the thread."""
     ends = {}
     bound = threading.Event()
 
@@ -99,11 +109,11 @@ def served(tmp_path, fake):
         ends.update(host=host, command=command, control=control)
         bound.set()
 
-    thread = threading.Thread(target=serve, args=(fake, "tcp://127.0.0.1:*", "tcp://127.0.0.1:*", ready))
+    thread = threading.Thread(target=serve, args=(driver, "tcp://127.0.0.1:*", "tcp://127.0.0.1:*", ready))
     thread.start()
     assert bound.wait(10)
     proxy = HostedDriver(ends["command"], ends["control"], timeout=0.5)
-    yield proxy
+    yield proxy, ends["host"], thread
     proxy.close()
     ends["host"].end()
     thread.join(10)
@@ -119,6 +129,34 @@ def test_control_answers_while_a_command_is_stuck(served, fake):
     fake.stuck.set()
     # The late answer to the first question is not taken for that to the second.
     assert served.get_many(["setpoint", "mode"]) == {"setpoint": 1.0, "mode": "slow"}
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_an_orphan_that_was_approaching_ends_withdrawn(holds):
+    driver = SlowDriver()
+    if not holds:
+        driver.hold = _refuse_once(driver.hold)
+    with _service(driver) as (proxy, host, thread):
+        with pytest.raises(DriverTimeout):
+            proxy.approach()
+        assert driver.begun.is_set()
+        with contextlib.nullcontext() if holds else pytest.raises(CommandRejected, match="nothing to stop"):
+            host.abandon()
+        assert driver.get_many(["tip"]) == {"tip": "withdrawn"}
+        driver.go.set()
+        thread.join(10)
+    assert driver.ended == ["withdrawn"]
+
+
+def _refuse_once(function):
+    errors = [CommandRejected("nothing to stop")]
+
+    def call():
+        if errors:
+            raise errors.pop()
+        function()
+
+    return call
 
 
 def test_a_call_that_does_not_exist_is_rejected(served):

@@ -117,7 +117,8 @@ def test_a_plan_out_of_range_is_refused_by_the_simulator(pfm):
             check_limits(plan)
 
 
-def test_where_all_lists_the_probe(pfm, capsys):
+def test_where_all_lists_the_probe(pfm, capsys, monkeypatch):
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)  # IPython warns when it names another environment
     from bluesky.magics import BlueskyMagics
     from IPython.core.interactiveshell import InteractiveShell
 

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from bluesky.utils import RunEngineInterrupted
 
+from probeline.catalog.run import Run
+from probeline.catalog.surveying import survey_image
 from probeline.core.errors import Busy, CommandRejected, DriverError, LimitError
 from probeline.core.units import to_si
 
@@ -191,6 +193,51 @@ def test_two_streams_of_one_run(spm, engine):
     streams = [(names[doc["descriptor"]], doc["indices"]["start"]) for doc in _documents(engine, "stream_datum")]
     assert streams == [("survey", 0), ("reference", 0), ("reference", 1)]
     assert len(_documents(engine, "stream_resource")) == 2
+
+
+def test_frames_of_one_stream_record_their_own_place(spm, engine):
+    places = [(0.0, 0.0), (100.0, 50.0), (-200.0, 25.0)]
+
+    @bpp.stage_decorator([spm.scan])
+    @bpp.run_decorator(md={"probeline": {"keys": spm.keys}})
+    def plan():
+        yield from bps.configure(spm.scan, {"center_x": 10.0, "center_y": 20.0})
+        yield from bps.trigger_and_read([spm.scan, spm.clock, spm.state], name="survey")
+        for center_x, center_y in places:
+            yield from bps.trigger_and_read([spm.spectrometer], name="primary")
+            yield from bps.create(name="survey")
+            yield from bps.drop()
+            yield from bps.configure(spm.scan, {"center_x": center_x, "center_y": center_y, "pixels": 4, "lines": 4})
+            yield from bps.trigger_and_read([spm.scan, spm.clock], name="reference")
+
+    engine(plan())
+    descriptors = {doc["uid"]: doc for doc in _documents(engine, "descriptor")}
+    configured: dict = {"survey": [], "reference": []}
+    for event in _documents(engine, "event"):
+        descriptor = descriptors[event["descriptor"]]
+        if descriptor["name"] in configured:
+            values = descriptor["configuration"]["spm_scan"]["data"]
+            configured[descriptor["name"]].append((values["spm_scan_center_x"], values["spm_scan_center_y"]))
+    assert configured == {"survey": [(10.0, 20.0)], "reference": places}
+    announced = [doc["uid"] for doc in _documents(engine, "stream_resource")]
+    assert [doc["stream_resource"] for doc in _documents(engine, "stream_datum")] == announced
+    assert len(set(announced)) == 4
+
+    run = Run.from_documents(engine.docs)
+    assert run.stream("reference")["spm_scan_frame"].shape == (3, 2, 4, 4)
+    last, survey = survey_image(run, "reference"), survey_image(run, "survey")
+    assert (last.x.mean(), last.y.mean()) == pytest.approx(places[-1])
+    assert (survey.x.mean(), survey.y.mean()) == pytest.approx((10.0, 20.0))
+    assert (survey.images.shape, last.images.shape) == ((2, 8, 8), (2, 4, 4))
+
+
+def test_configuring_says_what_changed_and_refuses_whole(spm):
+    old, new = spm.scan.configure({"center_x": 30.0, "angle": 15.0})
+    changed = {key: new[key]["value"] for key in new if new[key]["value"] != old[key]["value"]}
+    assert changed == {"spm_scan_center_x": 30.0, "spm_scan_angle": 15.0}
+    with pytest.raises(LimitError):
+        spm.scan.configure({"center_y": 5.0, "center_x": 900.0})
+    assert spm.scan.frame.values()["center_y"] == 0.0
 
 
 def _paused_after(plan, command):

@@ -105,3 +105,20 @@ def test_eds_counts_have_an_energy_axis(stem, engine):
     assert key["dims"] == ["channel", "energy"]
     assert key["units"] == "counts"
     assert len(key["coords"]["energy"]) == key["shape"][1]
+
+
+def test_a_measurement_that_can_not_even_be_ended_still_finishes_its_status(spm):
+    class Broken:
+        def __iter__(self):
+            yield from ()
+            raise OSError("socket reset")
+
+        def abort(self):
+            raise OSError("broken pipe")
+
+    spm.fake.start_spectrum = lambda kind, settings: Broken()
+    with pytest.raises(OSError, match="socket reset") as failure:
+        spm.spectrometer.trigger().wait(10)
+    assert any("broken pipe" in note for note in failure.value.__notes__)
+    del spm.fake.start_spectrum
+    spm.spectrometer.trigger().wait(10)
