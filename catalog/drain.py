@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import CatalogError
+from .listing import read_state
 from .uploading import RunUpload
 
 # How long new records may gather before they are looked at: waking up for each costs the RunEngine time.
@@ -87,6 +88,8 @@ class Drain:
                 paths, self._waiting = list(self._waiting), {}
                 self._busy = True
             for path in paths:
+                if read_state(path) == "stored":  # its stop was read before its notification was taken
+                    continue
                 upload = self._uploads.setdefault(path, RunUpload(path, self._client))
                 if upload.advance():
                     del self._uploads[path]

@@ -7,6 +7,8 @@ CRC-32 (8 hex digits), a space and JSON. The first record is the header
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import time
 import warnings
@@ -27,8 +29,15 @@ class JournalWarning(UserWarning):
     """The last record of a journal was torn by a crash and is left out."""
 
 
+class JournalInUseError(CatalogError):
+    """Somebody, here or in another process, is writing this journal."""
+
+
 class JournalWriter:
-    """Appends documents of one run to a new file.
+    """Appends documents of one run to a new file, or to the one that a dead process left.
+
+    The file is locked as long as it is open (``flock``), so that others can tell a run that goes
+    on from one whose process died.
 
     Every record is handed to the operating system before :meth:`write` returns, so a killed
     process loses nothing; ``start`` and ``stop`` reach the disk, and so does any record that
@@ -37,25 +46,53 @@ class JournalWriter:
     Parameters
     ----------
     path : Path
-        File to create; it must not exist.
+        File to create; it must not exist. With ``resume``, the file to continue.
     durable : bool
         Bring every record to the disk at once (slower).
+    resume : bool
+        Continue an existing journal; a torn last record is cut off.
 
     Raises
     ------
+    JournalInUseError
+        When a journal to continue is still being written.
+    JournalError
+        When a journal to continue is damaged before its last record.
     CatalogError
-        When the file cannot be created.
+        When the file cannot be created or opened.
     """
 
-    def __init__(self, path: Path, *, durable: bool = False):
+    def __init__(self, path: Path, *, durable: bool = False, resume: bool = False):
         self.path = path
         self._durable = durable
         self._synced = 0.0
         try:
-            self._file = open(path, "xb", buffering=0)  # noqa: SIM115  # open as long as the run
+            self._file = open(path, "r+b" if resume else "xb", buffering=0)  # noqa: SIM115  # open as long as the run
         except OSError as error:
             raise _refused(path, error) from error
+        if resume:
+            self._resume()
+            return
+        # Waits for one who looks whether this is an orphan. Where a file system knows no locks, nobody can tell.
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._file, fcntl.LOCK_EX)
         self._append(encode({"format": FORMAT, "version": VERSION}))
+
+    def _resume(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            tail = JournalTail(self.path)
+            documents = sum(1 for _ in tail.read())
+            end = self._file.seek(0, os.SEEK_END)
+            if documents:  # else it may be anything
+                self._file.truncate(end - tail.torn)
+                self._file.seek(end - tail.torn)
+        except OSError as error:  # locked, or on a file system without locks
+            self._file.close()
+            raise JournalInUseError(f"the journal {self.path} is being written: {error}") from error
+        except BaseException:
+            self._file.close()
+            raise
 
     def write(self, name: str, doc: dict[str, Any]) -> None:
         """Append one document.

@@ -126,6 +126,12 @@ def read_state(path: Path) -> str:
         return "pending"
 
 
+def without_state(folder: Path) -> list[Path]:
+    """Return the journals of which Tiled has neither taken nor refused anything, oldest first."""
+    known = {path.stem for path in folder.glob("*.state")}
+    return [path for path in sorted(folder.glob(f"*{SUFFIX}")) if path.stem not in known]
+
+
 def write_state(path: Path, state: str) -> None:
     """Write down whether Tiled has the run, in one step, so that no reader sees half of it."""
     target = _state_file(path)

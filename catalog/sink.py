@@ -54,9 +54,11 @@ class JournalSink:
                     f"a {name} came of a run whose start was not recorded; subscribe the writer before the run begins"
                 )
             journal = self._journals[run]
-            journal.write(name, doc)
-            if name == "stop":
-                self._forget(run)
+            try:
+                journal.write(name, doc)
+            finally:
+                if name == "stop":  # even when the disk is full: then it is an orphan, which `recover` closes
+                    self._forget(run)
             self._notify(journal.path)
 
     def _run_of(self, name: str, doc: dict[str, Any]) -> str:

@@ -13,7 +13,8 @@ import orjson
 from ..core.errors import CatalogError, UnknownNameError
 from .drain import Drain
 from .journal import read_journal
-from .listing import RunInfo, journal_files, list_runs, read_state, uid_of
+from .listing import RunInfo, journal_files, list_runs, read_state, uid_of, without_state
+from .recovering import Presence, close_orphan, is_ended
 from .run import Run
 from .serving import EmbeddedTiled, RemoteTiled
 from .sink import JournalSink
@@ -72,7 +73,7 @@ def _check_marker(root: Path, *, create: bool) -> None:
                 )
             return
         if not create:
-            raise CatalogError(f"there is no catalogue at {root}; check the path, or open it with create=True")
+            raise CatalogError(f"there is no catalogue at {root}; check the path")
         if root.exists() and any(root.iterdir()):
             raise CatalogError(f"{root} is not empty and no catalogue of probeline; choose another or an empty folder")
         for part in ("journal", "data", "tiled", "reports"):
@@ -125,6 +126,7 @@ class Catalog:
         self._open_tiled = open_tiled
         self._tiled: Any = None
         self._closed = False
+        self._presence: Presence | None = None
         self._opening = threading.Lock()
         self._drain = Drain(lambda: self.client)
         self._sink = JournalSink(self._journals, self._drain.notify, durable=durable)
@@ -146,7 +148,15 @@ class Catalog:
 
         It returns when the document is in the journal; Tiled follows in the background. Make
         it the first subscription, so that nothing happens with a document before.
+
+        The first call also takes up, in the background, what an earlier process left: see
+        :meth:`recover`. Finished runs are left to a live process that writes into this catalogue too.
         """
+        if self._presence is None and not self._closed:
+            self._presence = Presence(self.root / MARKER)
+            paths = without_state(self._journals)
+            self._hand_over(paths if self._presence.alone else [path for path in paths if not is_ended(path)])
+            self._presence.share()
         return self._sink
 
     def runs(self) -> list[RunInfo]:
@@ -213,15 +223,19 @@ class Catalog:
         return Broker(self.client)  # pyright: ignore[reportCallIssue]  # its __new__ takes no name
 
     def recover(self) -> list[str]:
-        """Hand every finished run that Tiled does not hold to the drain again, and return their uids.
+        """Hand every run that Tiled does not hold to the drain again, and return their uids, oldest first.
 
-        Idempotent; :meth:`flush` waits for the result.
+        A run that is open though nobody writes it any more, because its process died or its disk
+        was full, gets a stop document first (``exit_status`` ``"fail"``) and is named in the log.
+        Runs that go on are left alone. Idempotent; :meth:`flush` waits for the result.
         """
-        waiting = [info.uid for info in self.runs() if info.state != "stored" and info.exit_status != "open"]
-        for path in journal_files(self._journals):
-            if uid_of(path) in waiting:
-                self._drain.notify(path)
-        return waiting
+        return self._hand_over([path for path in journal_files(self._journals)[::-1] if read_state(path) != "stored"])
+
+    def _hand_over(self, paths: list[Path]) -> list[str]:
+        ready = [path for path in paths if is_ended(path) or close_orphan(path)]
+        for path in ready:
+            self._drain.notify(path)
+        return [uid_of(path) for path in ready]
 
     def flush(self, timeout: float = 60.0) -> None:
         """Wait until Tiled has everything of the runs that ended, at most ``timeout`` (s).
@@ -247,3 +261,5 @@ class Catalog:
         if ended and self._tiled is not None:
             self._tiled.close()
             self._tiled = None
+        if ended and self._presence is not None:
+            self._presence.leave()

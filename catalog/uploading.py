@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -147,14 +148,28 @@ class RunUpload:
         write_state(self._path, "stored")
 
     def _reject(self, error: Exception) -> None:
-        if not threading.main_thread().is_alive():
-            return  # the interpreter is ending and took Tiled away: the run is still to be stored
         reason = _reason(error)
+        if _is_ending(error):
+            _log.warning("run %s goes to Tiled at the next opening: %s", self._path.stem, reason)
+            return
         _log.warning("run %s is in the journal only: %s", self._path.stem, reason)
         try:
             write_state(self._path, f"rejected: {reason}")
         except OSError as trouble:  # the disk is full: then the state stays "pending"
             _log.warning("the state of %s cannot be written: %s", self._path.stem, trouble)
+
+
+def _is_ending(error: BaseException | None) -> bool:
+    """Return whether it failed only because the interpreter is ending and took threads away."""
+    if not threading.main_thread().is_alive():
+        return True
+    while error is not None:
+        # Python has no class for it: "can't register atexit after shutdown",
+        # "cannot schedule new futures after (interpreter) shutdown", "can't start new thread at interpreter shutdown".
+        if re.search("(after|at|after interpreter|at interpreter) shutdown", str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _reason(error: Exception) -> str:

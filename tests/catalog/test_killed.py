@@ -12,6 +12,7 @@ import pytest
 
 from probeline import catalog as catalogs
 from probeline.catalog.journal import JournalWarning
+from probeline.catalog.tiled_run import tiled_run
 
 HERE = Path(__file__).parent
 
@@ -42,6 +43,12 @@ def test_a_killed_process_loses_no_acknowledged_event(catalog):
     assert kept[: len(acknowledged)] == acknowledged
     assert info.n_points == len(kept)
     assert np.isfinite(run.stream("survey").spm_scan_frame.values[0, 1]).all()
+    with catalogs.open(root, create=False) as again:
+        again.writer()
+        again.flush()
+        (info,) = again.runs()
+        assert (info.exit_status, info.state, info.n_points) == ("fail", "stored", len(kept))
+        np.testing.assert_array_equal(tiled_run(again.client[info.uid]).stream("primary").whole, primary.whole)
 
 
 @pytest.mark.system
@@ -65,7 +72,7 @@ assert len(catalog.client) >= 0
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     with catalogs.open(root) as again:
-        again.recover()
+        again.writer()  # what is pending goes to Tiled in the background
         again.flush()
         assert again[-1].state == "stored"
 

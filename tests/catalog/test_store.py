@@ -62,7 +62,7 @@ def test_a_new_catalogue_is_a_folder_with_a_marker(tmp_path):
 
 
 def test_folders_that_are_no_catalogue_are_refused(tmp_path):
-    with pytest.raises(CatalogError, match=r"there is no catalogue at .*create=True"):
+    with pytest.raises(CatalogError, match=r"there is no catalogue at .*none; check the path$"):
         catalogs.open(tmp_path / "none", create=False)
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "thesis.tex").write_text("")

@@ -1,0 +1,244 @@
+"""What an earlier process left is closed and stored; what lives is left alone."""
+
+import errno
+import logging
+
+import pytest
+
+from probeline import catalog as catalogs
+from probeline.catalog import drain as draining
+from probeline.catalog import uploading
+from probeline.catalog.drain import Drain
+from probeline.catalog.journal import JournalInUseError, JournalWriter, read_journal
+from probeline.catalog.listing import read_state
+from probeline.catalog.sink import JournalSink
+from probeline.core.errors import CatalogError, JournalError
+
+DOCUMENTS = [
+    ("start", {"uid": "u1", "time": 5.0}),
+    ("descriptor", {"uid": "d", "run_start": "u1", "name": "primary", "data_keys": {}}),
+    *[("event", {"uid": f"e{k}", "descriptor": "d", "seq_num": k, "data": {}, "time": 6.0}) for k in (1, 2, 2, 3)],
+]
+STOP = ("stop", {"uid": "s", "run_start": "u1", "time": 9.0, "exit_status": "success"})
+
+
+class Tiled:
+    """A Tiled that counts what it is given."""
+
+    def __init__(self):
+        self.client = {}
+        self.taken = []
+
+    def writer(self, client):
+        return lambda name, doc: self.taken.append(name)
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def tiled(monkeypatch):
+    fake = Tiled()
+    monkeypatch.setattr(uploading, "tiled_writer", fake.writer)
+    return fake
+
+
+@pytest.fixture
+def opened(tmp_path, tiled, monkeypatch):
+    """Open the same catalogue, as often as wanted."""
+    catalogs_open = []
+
+    def opening():
+        catalog = catalogs.open(tmp_path / "c")
+        monkeypatch.setattr(catalog, "_open_tiled", lambda: tiled)
+        catalogs_open.append(catalog)
+        return catalog
+
+    yield opening
+    for catalog in catalogs_open:
+        catalog.close()
+
+
+def journal(catalog, documents, uid="u1"):
+    """Leave a journal as a dead process does."""
+    path = catalog.root / "journal" / f"00000000005000-{uid}.journal"
+    writer = JournalWriter(path)
+    for name, doc in documents:
+        writer.write(name, doc)
+    writer.close()
+    return path
+
+
+def test_an_orphan_is_closed_and_stored_at_the_next_opening(opened, tiled, caplog):
+    catalog = opened()
+    path = journal(catalog, DOCUMENTS)
+    path.write_bytes(path.read_bytes() + b'0123abcd ["event", {')  # killed within a record
+    died = path.stat().st_mtime
+    with caplog.at_level(logging.WARNING):
+        catalog.writer()
+        catalog.flush()
+    assert "run u1 was open and nobody writes it any more: closed as failed" in caplog.text
+    *documents, (name, stop) = read_journal(path)
+    assert documents == DOCUMENTS
+    assert name == "stop"
+    assert {key: stop[key] for key in ("run_start", "time", "exit_status", "num_events")} == {
+        "run_start": "u1", "time": died, "exit_status": "fail", "num_events": {"primary": 3},
+    }  # fmt: skip
+    assert "process died" in stop["reason"]
+    (info,) = catalog.runs()
+    assert (info.exit_status, info.n_points, info.state) == ("fail", 3, "stored")
+    assert tiled.taken[-1] == "stop"
+    whole = path.read_bytes()
+    assert catalog.recover() == []
+    assert path.read_bytes() == whole
+
+
+def test_a_run_that_goes_on_is_never_touched(opened):
+    living, other = opened(), opened()
+    write = living.writer()
+    for name, doc in DOCUMENTS:
+        write(name, doc)
+    (path,) = (living.root / "journal").glob("*.journal")
+    before = path.read_bytes()
+    other.writer()
+    assert other.recover() == living.recover() == []
+    with pytest.raises(JournalInUseError, match="is being written"):
+        JournalWriter(path, resume=True)
+    assert path.read_bytes() == before
+    write(*STOP)
+    living.flush()
+    assert [name for name, _ in read_journal(path)].count("stop") == 1
+    assert living["u1"].stop["exit_status"] == "success"
+
+
+def test_a_run_whose_stop_found_a_full_disk_is_closed_in_the_same_session(opened, monkeypatch):
+    catalog = opened()
+    write = catalog.writer()
+    for name, doc in DOCUMENTS:
+        write(name, doc)
+
+    def full(self, name, doc):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JournalWriter, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            write(*STOP)
+    assert catalog.recover() == ["u1"]
+    catalog.flush()
+    assert [(info.exit_status, info.state) for info in catalog.runs()] == [("fail", "stored")]
+
+
+def test_a_disk_that_is_still_full_leaves_the_orphan_and_opens_the_catalogue(opened, monkeypatch, caplog):
+    catalog = opened()
+    path = journal(catalog, DOCUMENTS)
+    before = path.read_bytes()
+
+    def full(self, name, doc):
+        raise CatalogError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JournalWriter, "write", full)
+        catalog.writer()
+    assert "u1 cannot be closed: No space left on device" in caplog.text
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing of ours\n"])
+def test_files_without_a_start_stay_as_they_are(opened, content):
+    catalog = opened()
+    path = catalog.root / "journal" / "00000000005000-u1.journal"
+    path.write_bytes(content)
+    catalog.writer()
+    assert path.read_bytes() == content
+
+
+def test_a_damaged_orphan_is_named_and_stays_as_it_is(opened, caplog):
+    catalog = opened()
+    path = journal(catalog, DOCUMENTS)
+    damaged = path.read_bytes().replace(b"primary", b"PRIMARY")
+    path.write_bytes(damaged)
+    catalog.writer()
+    assert "u1 cannot be closed" in caplog.text
+    assert path.read_bytes() == damaged
+    with pytest.raises(JournalError):
+        JournalWriter(path, resume=True)
+
+
+def test_what_is_pending_is_stored_at_the_next_opening(opened, tiled):
+    catalog = opened()
+    path = journal(catalog, [*DOCUMENTS, STOP])
+    assert read_state(path) == "pending"
+    catalog.writer()
+    catalog.flush()
+    assert read_state(path) == "stored"
+    taken = len(tiled.taken)
+    catalog.close()
+    again = opened()
+    again.writer()
+    again.flush()
+    assert len(tiled.taken) == taken  # nothing was left to do
+
+
+def test_what_is_pending_is_left_to_a_process_that_still_writes(opened, tiled):
+    living, other = opened(), opened()
+    living.writer()
+    path = journal(living, [*DOCUMENTS, STOP])
+    other.writer()
+    other.flush()
+    assert read_state(path) == "pending"
+    living.close()
+    other.close()
+    with opened() as alone:
+        alone.writer()
+        alone.flush()
+    assert read_state(path) == "stored"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "can't register atexit after shutdown",
+        "cannot schedule new futures after interpreter shutdown",
+        "cannot schedule new futures after shutdown",
+        "can't start new thread at interpreter shutdown",
+    ],
+)
+def test_an_ending_interpreter_leaves_the_run_pending(opened, monkeypatch, message):
+    catalog = opened()
+
+    def ending():
+        try:
+            raise RuntimeError(message)
+        except RuntimeError as error:
+            raise CatalogError("the Tiled folder cannot be opened") from error
+
+    monkeypatch.setattr(catalog, "_open_tiled", ending)
+    write = catalog.writer()
+    for name, doc in [*DOCUMENTS, STOP]:
+        write(name, doc)
+    catalog.flush()
+    assert catalog["u1"].state == "pending"
+
+
+def test_a_late_notification_does_not_store_a_run_again(tmp_path, monkeypatch, tiled):
+    made = []
+
+    class Counted(uploading.RunUpload):
+        def __init__(self, path, client):
+            made.append(path)
+            super().__init__(path, client)
+
+    monkeypatch.setattr(draining, "RunUpload", Counted)
+    paths = set()
+    sink = JournalSink(tmp_path, paths.add)
+    for name, doc in [*DOCUMENTS[:3], STOP]:
+        sink(name, doc)
+    (path,) = paths
+    drain = Drain(lambda: tiled.client)
+    for _ in range(2):  # the second is the stop's own, which the drain had read already
+        drain.notify(path)
+        drain.flush(60)
+    assert drain.close(60)
+    assert made == [path]
+    assert tiled.taken == ["start", "descriptor", "event", "stop"]
