@@ -71,7 +71,7 @@ class Envelope(BaseModel):
             When ``|new - old|`` exceeds ``max_step[key]``.
         """
         step = self.max_step.get(key)
-        if step is not None and abs(new - old) > step:
+        if step is not None and not abs(new - old) <= step:  # NaN is no small step
             raise LimitError(
                 f"step of {key}",
                 abs(new - old),
@@ -89,7 +89,7 @@ class Envelope(BaseModel):
             When ``spent + more`` exceeds ``budgets[key]``.
         """
         budget = self.budgets.get(key)
-        if budget is not None and spent + more > budget:
+        if budget is not None and not spent + more <= budget:
             raise LimitError(
                 f"budget of {key}",
                 float(spent + more),

@@ -13,6 +13,7 @@
     |  +- DriverTimeout          the controller did not answer within the deadline
     |  +- NotSupported           this controller cannot do that at all
     |  +- Busy                   an acquisition is running; stop it first
+    |  +- Incomplete             an acquisition was ended before there was anything to read
     |  +- NotMeasured            a replay has no measured value there
     +- InterruptedRun            the user ended a run
     +- DataError                 a file or a measurement cannot be understood
@@ -102,6 +103,10 @@ class NotSupported(DriverError):
 
 class Busy(DriverError):
     """An acquisition is running; stop it before starting another."""
+
+
+class Incomplete(DriverError):
+    """An acquisition was ended before its end, so there is nothing to read."""
 
 
 class NotMeasured(DriverError):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import Busy, DriverError, DriverTimeout
+from ..core.errors import Busy, DriverTimeout, Incomplete
 from .drivers import Acquisition
 from .link import LinkedDevice, Progress
 
@@ -121,11 +121,11 @@ class AcquiringDevice(LinkedDevice):
 
         Raises
         ------
-        DriverError
+        Incomplete
             When there is none, or it was stopped before its end.
         """
         if self._result is None:
-            raise DriverError(f"{self.name} has nothing to read: it was not triggered, or stopped before its end")
+            raise Incomplete(f"{self.name} has nothing to read: it was not triggered, or stopped before its end")
         return self._result
 
     def stop(self, *, success: bool = False) -> None:

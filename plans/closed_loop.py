@@ -17,7 +17,7 @@ from ..catalog.measurements import measurement_from
 from ..catalog.run import Run
 from ..catalog.surveying import SurveyImage, admissible_pixels, survey_image
 from ..core.errors import LimitError, NotMeasured, RefusedError
-from .gate import Admitted, Gate, Refused
+from .gate import Admitted, Gate, Refused, most_points
 from .measure import measure_at
 from .records import decision_record, emit, outcome_record, posterior_record, progress_record, target_record
 from .settings import ExploreSettings
@@ -75,10 +75,11 @@ class ClosedLoop:
         self._best = math.nan
         self._done = self._decision = self._refusals = 0
         self._started = self._last_cost = 0.0
+        self._open = False  # a decision is recorded and waits for its outcome
         self.reason = ""
 
     def check_budget(self) -> None:
-        """Raise when more points are asked for than the geometry offers candidates.
+        """Raise when more points are asked for than the geometry has room for.
 
         Raises
         ------
@@ -91,18 +92,27 @@ class ClosedLoop:
         x, y = np.meshgrid(axis + survey.center_x_nm, axis + survey.center_y_nm)
         blank = np.zeros((0, survey.pixels, survey.pixels))
         geometry = spec.model_copy(update={"channels": ()})
-        candidates = len(build_problem(blank, [], x, y, geometry, objective=self._settings.objective))
-        if self._settings.points > candidates:
+        problem = build_problem(blank, [], x, y, geometry, objective=self._settings.objective)
+        room = most_points(problem)
+        if self._settings.points > room:
             raise LimitError(
-                "points", self._settings.points, f"the {candidates} candidates of this survey",
+                "points",
+                self._settings.points,
+                f"the {room} points that {len(problem)} candidates of this survey have room for",
                 remedy="ask for fewer points, or for a finer or larger survey",
-            )  # fmt: skip
+            )
 
     def close(self) -> Plan:
         """End the agent's thread."""
         if self._worker is not None:
             self._worker.close()
         yield from bps.null()
+
+    def abandon(self, reason: str) -> Plan:
+        """Record that the last decision, if it still waits for its outcome, will have none."""
+        if self._open:
+            nothing, now = yield from self._nothing("abandoned")
+            yield from self._record_outcome("abandoned", reason, nothing, 0.0, now)
 
     def run(self) -> Plan:
         """Survey, then iterate until the budget is spent."""
@@ -112,6 +122,8 @@ class ClosedLoop:
         self._gate = Gate(problem, self._instrument.spec.envelope)
         self._problem_digest = problem.digest
         self._tracker = Tracker(self._instrument, survey, self._settings.register_every)
+        if (yield from self._spent_out(0.0)):
+            return
         self._posteriors = posterior_record(self._unit, len(problem))
         worker = self._worker = AgentWorker(lambda: self._factory(problem))
         pending = worker.submit("suggest", 1)
@@ -165,29 +177,34 @@ class ClosedLoop:
         )
 
     def _decide(self, worker: AgentWorker, pending: Future) -> Plan:
-        """Wait for the suggestion; a real instrument that waits too long is parked meanwhile."""
-        parked = False
-        if not self._instrument.description["virtual_clock"]:
-            done = yield from await_future(pending, timeout=self._instrument.spec.idle_after_s)
-            if not done:
-                parked = True
-                yield from park(self._instrument)
-        yield from await_future(pending)
+        """Wait for the suggestion and why it was made."""
+        parked = yield from self._wait_for_agent(pending)
         (suggestion,) = pending.result()
         explained = worker.submit("explain", suggestion)
-        yield from await_future(explained)
+        parked |= yield from self._wait_for_agent(explained)
         return dict(suggestion), explained.result(), parked
+
+    def _wait_for_agent(self, future: Future) -> Plan:
+        """Wait for ``future``; a real instrument that waits too long is parked meanwhile. Return whether it was."""
+        if not self._instrument.description["virtual_clock"]:
+            done = yield from await_future(future, timeout=self._instrument.spec.idle_after_s)
+            if not done:
+                yield from park(self._instrument)
+                yield from await_future(future)
+                return True
+        yield from await_future(future)
+        return False
 
     def _record_decision(
         self, problem: Problem, suggestion: dict[str, Any], explanation: dict[str, Any], parked: bool
     ) -> Plan:
         """Record the decision before anything moves and return the gate's verdict."""
-        x, y = (float(suggestion[dof]) for dof in problem.dofs)
+        wanted = tuple(float(suggestion[dof]) for dof in problem.dofs)
         now = yield from bps.rd(self._instrument.clock)
         row = problem.pixel[explanation["candidate"], 0]
         verdict = self._gate.judge(suggestion, self._tracker.offset(row, now))
-        if isinstance(verdict, Admitted):
-            x, y = verdict.x, verdict.y
+        self._open = True
+        x, y = (verdict.x, verdict.y) if isinstance(verdict, Admitted) else wanted
         patch = self._settings.candidates.patch_pixels * problem.spacing_nm / self._settings.candidates.stride
         stale = self._gate.clearance(x, y) < (patch + problem.separation_nm) / 2
         keys = ("candidate", "source", "mean", "std", "acquisition", "rank", "n_seen", "n_failed", "fit")
@@ -206,7 +223,6 @@ class ClosedLoop:
 
     def _measure(self, worker: AgentWorker, problem: Problem, point: Admitted, suggestion: dict[str, Any]) -> Plan:
         """Track, measure, scalarise the recorded event, let the agent learn."""
-        began = yield from bps.rd(self._instrument.clock)
         if self._tracker.due(self._done):
             yield from self._tracker.register(self._decision, lambda: self._read_image("reference"))
             now = yield from bps.rd(self._instrument.clock)
@@ -214,6 +230,7 @@ class ClosedLoop:
             if isinstance(again, Refused):
                 return (yield from self._refuse(worker, again, suggestion))
         self._gate.take(point.candidate)
+        began = yield from bps.rd(self._instrument.clock)
         scalar, ended = yield from self._measured_value(problem, point)
         self._last_cost = ended - began
         good = scalar.flag == "ok"
@@ -234,6 +251,7 @@ class ClosedLoop:
 
     def _measured_value(self, problem: Problem, point: Admitted) -> Plan:
         """Measure at ``point`` and return the scalar of the recorded event and the clock (s) at its end."""
+        yield from prepare(self._instrument)  # an approach takes time in which the sample drifts
         now = yield from bps.rd(self._instrument.clock)
         try:
             complete = yield from measure_at(
@@ -248,6 +266,7 @@ class ClosedLoop:
             # A replay without a value there is a result like any other; all else ends the run.
             if not isinstance(failure.__cause__, NotMeasured):
                 raise
+            yield from bps.checkpoint()  # a rewind must not trigger it again
             return (yield from self._nothing("not_measured"))
         if not complete:
             return (yield from self._nothing("abandoned"))
@@ -269,11 +288,12 @@ class ClosedLoop:
             raise RefusedError(f"{MAX_REFUSALS} decisions in a row were refused, the last one because {verdict.reason}")
 
     def _learn(self, future: Future) -> Plan:
-        yield from await_future(future)
+        yield from self._wait_for_agent(future)
         future.result()
 
     def _record_outcome(self, status: str, reason: str, scalar: Scalar, cost: float, clock: float) -> Plan:
         value = scalar.value if status == "ok" else math.nan
+        self._open = False
         yield from emit(
             self._outcomes, "outcome",
             decision=self._decision, status=status, reason=reason, objective=value, sigma=scalar.sigma,
@@ -288,22 +308,37 @@ class ClosedLoop:
         if limit is not None:
             eta = min(eta, limit - spent)
         yield from emit(
-            self._progress, "progress",
-            done=self._done, total=total, best=self._best, instrument_s=spent, eta_s=max(eta, 0.0),
-        )  # fmt: skip
+            self._progress,
+            "progress",
+            done=self._done,
+            total=total,
+            best=self._best,
+            instrument_s=spent,
+            eta_s=max(eta, 0.0),
+        )
         if self._done >= total:
             self.reason = f"all {total} points measured"
-        elif limit is not None and spent + self._last_cost > limit:
-            self.reason = f"{spent:.0f} of {limit:.0f} s of instrument time spent; the next point would exceed it"
         elif self._gate.exhausted:
             self.reason = f"no candidate is left that overlaps no footprint, after {self._done} of {total} points"
+        else:
+            due = self._tracker.due(self._done)
+            yield from self._spent_out(self._last_cost + (self._tracker.cost if due else 0.0))
+        return bool(self.reason)
+
+    def _spent_out(self, cost: float) -> Plan:
+        """Return whether another ``cost`` (s) would exceed the budget of instrument time, and note it as the reason."""
+        limit = self._settings.seconds
+        spent = (yield from bps.rd(self._instrument.clock)) - self._started
+        if limit is not None and spent + cost > limit:
+            self.reason = f"{spent:.0f} of {limit:.0f} s of instrument time spent; the next point would exceed it"
         return bool(self.reason)
 
     def _record_posterior(self, worker: AgentWorker) -> Plan:
         future = worker.submit("posterior")
-        yield from await_future(future)
+        yield from self._wait_for_agent(future)
         maps = future.result()
         yield from emit(
             self._posteriors, "posterior",
             decision=self._decision, mean=maps["mean"], std=maps["std"], acquisition=maps["acquisition"],
         )  # fmt: skip
+        yield from bps.checkpoint()  # the next posterior must not be replayed as this one

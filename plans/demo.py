@@ -10,11 +10,12 @@ from rich.console import Console
 
 from ..analysis.statistics import paired_interval
 from ..catalog import Run
+from ..catalog import open as open_catalog
 from ..catalog.report import report
 from ..catalog.report.survey import save_survey
 from ..core.rng import generator
 from .runs import explore_once, summarize
-from .session import open_session
+from .session import session_on
 
 INSTRUMENT = "sim-pfm"
 
@@ -41,17 +42,19 @@ def run_demo(catalog: str | Path, *, points: int, pairs: int, console: Console) 
         JSON: best values of both arms, the mean paired difference with its 95 % interval.
     """
     arms: dict[str, list[Run]] = {"auto": [], "random": []}
-    reports = Path(catalog) / "reports"
-    for seed in range(pairs):
-        with open_session(INSTRUMENT, catalog, {"seed": seed}) as session:
+    with open_catalog(catalog) as store:
+        store.client  # noqa: B018  # opens Tiled before a thread does
+        for seed in range(pairs):
             for agent, arm in arms.items():
-                arguments = {"agent": agent, "points": points}
-                arm.append(explore_once(session, seed=seed, console=console, arguments=arguments))
+                # Each arm has its own copy of the world: what one writes, the other must not find.
+                with session_on(store, INSTRUMENT, {"seed": seed}) as session:
+                    arguments = {"agent": agent, "points": points}
+                    arm.append(explore_once(session, seed=seed, console=console, arguments=arguments))
                 if seed == 0 and agent == "auto":
-                    picture = save_survey(arm[0], reports / f"{arm[0].uid}.png")
+                    picture = save_survey(arm[0], store.reports / f"{arm[0].uid}.png")
                     console.print(f"first image: {picture}", highlight=False)
     first = arms["auto"][0]
-    page = report(first, reports / f"{first.uid}.html", reference=arms["random"][:1])
+    page = report(first, store.reports / f"{first.uid}.html", reference=arms["random"][:1])
     found = {agent: [summarize(run, catalog)["best_value"] for run in arm] for agent, arm in arms.items()}
     interval = paired_interval(found["auto"], found["random"], rng=generator(0, "demo"))
     about = first.start["probeline"]["objective"]

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
-from bluesky.utils import FailedStatus
 
 from ..agents.problem import Problem
 from ..agents.spec import make_agent
 from ..analysis.scalarizers import get_scalarizer
+from ..core.errors import SpecError
 from .closed_loop import ClosedLoop
+from .ending import end_badly
 from .metadata import start_metadata
 from .settings import ExploreSettings, resolve
-from .stubs import Plan, make_safe, park
+from .stubs import Plan, park
 from .tap import RunTap
 
 AgentFactory = Callable[[Problem], Any]
@@ -70,7 +72,8 @@ def explore(
     seed_points : int
         Measurements of the seeded design that every agent starts with.
     seconds : float, optional
-        Instrument time (s) to spend at most, survey included.
+        Instrument time (s) for the whole run. No measurement is begun that would, at the cost of the
+        one before, exceed it; the survey is taken in any case.
     roi, exclude : list of polygons, optional
         ``[[[x, y], ...], ...]`` in nm: measure only inside, never inside.
     lookahead : {0, 1}
@@ -138,10 +141,19 @@ def explore_with(
     spectrum = instrument.spectrometer.describe()[instrument.keys["spectrum"]]
     unit = scalarizer.unit({"dims": spectrum["dims"], "unit": spectrum["units"]}, options)
     objective = {"name": scalarizer.name, "version": scalarizer.version, "options": options, "unit": unit}
+    if "probeline" in (md or {}):
+        raise SpecError("md may not hold the key 'probeline': it records what decides the run; use another key")
     metadata = {**start_metadata(instrument, settings, objective, plan_args or {}), **(md or {})}
+    spectrometer = instrument.spectrometer
+    instrument.link.driver.check_settings(spectrometer.measures, spectrometer.settings())
     tap = RunTap()
     loop = ClosedLoop(instrument, settings, scalarizer, options, unit, factory, tap)
     loop.check_budget()
+
+    def body() -> Plan:
+        yield from loop.run()
+        yield from park(instrument)
+        yield from bps.close_run(exit_status="success", reason=loop.reason)
 
     @bpp.set_run_key_decorator(f"explore-{uuid.uuid4()}")
     @bpp.subs_decorator(tap)
@@ -149,24 +161,8 @@ def explore_with(
     def whole() -> Plan:
         uid = yield from bps.open_run(metadata)
         tap.follow(uid)
-        yield from bpp.contingency_wrapper(loop.run(), except_plan=_fail(instrument), final_plan=loop.close)
-        yield from park(instrument)
-        yield from bps.close_run(exit_status="success", reason=loop.reason)
+        fail = partial(end_badly, instrument, loop)
+        yield from bpp.contingency_wrapper(body(), except_plan=fail, final_plan=loop.close)
         return uid
 
     return (yield from whole())
-
-
-def _fail(instrument: Any) -> Callable[[Exception], Plan]:
-    """Return the plan for an error: safe first, then the run is closed with its reason."""
-
-    def fail(error: Exception) -> Plan:
-        status = getattr(error, "exit_status", "fail")
-        # What failed says more than that a status failed.
-        cause = error.__cause__ if isinstance(error, FailedStatus) and error.__cause__ else error
-        yield from make_safe(instrument)
-        yield from bps.close_run(exit_status=status, reason=str(cause) or type(cause).__name__)
-        if cause is not error:
-            raise cause
-
-    return fail

@@ -30,6 +30,18 @@ class Refused:
     reason: str
 
 
+def most_points(problem: Problem) -> int:
+    """Return a number of points that no choice of candidates can exceed without overlapping footprints.
+
+    Discs of diameter ``separation_nm`` cover at most pi / sqrt(12) of an area (Thue 1910); the area is
+    the bounding box of the candidates with half a disc around it.
+    """
+    if problem.separation_nm == 0:
+        return len(problem)
+    width, height = np.ptp(problem.xy, axis=0) + problem.separation_nm
+    return min(len(problem), int(width * height * 2 / math.sqrt(3) / problem.separation_nm**2))
+
+
 @dataclass
 class Gate:
     """Decides about suggestions; remembers what has been measured.

@@ -7,7 +7,7 @@ from typing import Any
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
 
-from ..core.errors import DriverError
+from ..core.errors import Incomplete
 from .records import Record
 from .stubs import Plan, prepare
 
@@ -69,7 +69,7 @@ def _record(instrument: Any, target: Record, stream: str) -> Plan:
     yield from bps.create(name=stream)
     try:
         yield from bps.read(instrument.spectrometer)
-    except DriverError:
+    except Incomplete:
         yield from bps.drop()
         return False
     yield from bps.read(target)  # pyright: ignore[reportArgumentType]  # structurally a Readable

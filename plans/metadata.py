@@ -16,6 +16,9 @@ def start_metadata(
 ) -> dict[str, Any]:
     """Return the metadata of ``open_run``, as docs/reference/record.md lists it.
 
+    Sample, probe or column and environment stand at the top, where a search finds them; what the
+    instrument file says wins over what the driver says.
+
     Parameters
     ----------
     instrument : SPM or STEM
@@ -30,6 +33,7 @@ def start_metadata(
     keys = instrument.keys
     dimensions = [([keys["x"], keys["y"]], "primary")]
     return {
+        **{**instrument.description["metadata"], **instrument.spec.metadata},
         "plan_name": "explore",
         "plan_args": dict(plan_args),
         "detectors": [instrument.scan.name, instrument.spectrometer.name],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -14,17 +14,20 @@ from bluesky.utils import Msg
 
 @dataclass(frozen=True)
 class Field:
-    """One key of a record: its numpy type, unit and shape."""
+    """One key of a record: its numpy type, unit, shape and axes."""
 
     kind: str  # "<f8", "<i8", "|b1" or "str"
     units: str = ""
     shape: tuple[int, ...] = ()
+    dims: tuple[str, ...] = ()
 
     def describe(self, source: str) -> dict[str, Any]:
         """Return the data key."""
         names = {"<f8": "number", "<i8": "integer", "|b1": "boolean", "str": "string"}
         key: dict[str, Any] = {"source": source, "shape": list(self.shape), "units": self.units}
         key["dtype"] = "array" if self.shape else names[self.kind]
+        if self.dims:
+            key["dims"] = list(self.dims)
         if self.kind != "str":
             key["dtype_numpy"] = self.kind
         return key
@@ -125,8 +128,8 @@ def outcome_record(objective_unit: str) -> Record:
 
 def posterior_record(objective_unit: str, candidates: int) -> Record:
     """Return the record of the ``posterior`` stream: maps over all candidates."""
-    value = Field("<f8", objective_unit, (candidates,))
-    maps = {"mean": value, "std": value, "acquisition": Field("<f8", "", (candidates,))}
+    value = Field("<f8", objective_unit, (candidates,), ("candidate",))
+    maps = {"mean": value, "std": value, "acquisition": replace(value, units="")}
     return Record("posterior", {"decision": COUNT, **maps})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from rich.console import Console
 from ..catalog import Run, decisions
 from ..catalog.report import report
 from ..core.errors import InterruptedRun
+from ..devices.factory import instrument_spec
 from .explore import explore
 from .progress import ProgressBar
 from .session import Session, open_session
@@ -41,11 +41,13 @@ def run_explore(
     ProbelineError
         When something is refused or fails; what was measured before is in the catalogue.
     """
-    options = {"seed": seed} if instrument.startswith("sim-") else None
+    spec = instrument_spec(instrument)
+    options = {"seed": seed} if spec.backend.startswith("sim-") else None
     with open_session(instrument, catalog, options) as session:
         run = explore_once(session, seed=seed, console=console, arguments=arguments)
         path = report(run, session.catalog.reports / f"{run.uid}.html")
         session.catalog.flush()
+        run = session.catalog[run.uid]  # it says by now whether Tiled has it
     return {**summarize(run, catalog), "report": str(path)}
 
 
@@ -61,15 +63,19 @@ def explore_once(session: Session, *, seed: int, console: Console, arguments: Ma
     plan = explore(session.instrument, **{**arguments, "agent_options": options})
     bar = ProgressBar(console, f"{session.instrument.name} {arguments.get('agent', 'auto')}")
     token = session.RE.subscribe(bar)
+    uids: list[str] = []
+    start = session.RE.subscribe(lambda _, doc: uids.append(doc["uid"]), "start")
     try:
         session.RE(plan)
     except RunEngineInterrupted as pause:
-        uids = session.RE.abort(reason="interrupted by the user") or ("none",)
+        if session.RE.state == "paused":
+            session.RE.abort(reason="interrupted by the user")
         raise InterruptedRun(f"interrupted: run {uids[0]} is closed, what was measured is kept") from pause
     finally:
-        session.RE.unsubscribe(token)
+        for subscription in (token, start):
+            session.RE.unsubscribe(subscription)
         bar.close()
-    return session.catalog[-1]
+    return session.catalog[uids[0]]
 
 
 def summarize(run: Run, catalog: str | Path) -> dict[str, Any]:
@@ -100,8 +106,9 @@ def summarize(run: Run, catalog: str | Path) -> dict[str, Any]:
         "best_value": None if best is None else float(best["objective"]),
         "best_x_nm": None if best is None else float(best["x"]),
         "best_y_nm": None if best is None else float(best["y"]),
-        "instrument_seconds": math.nan if progress is None else float(progress["instrument_s"].values[-1]),
+        "instrument_seconds": None if progress is None else float(progress["instrument_s"].values[-1]),
         "exit_status": (run.stop or {}).get("exit_status", "open"),
         "reason": (run.stop or {}).get("reason", ""),
+        "state": run.state,
         "catalog": str(catalog),
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +40,7 @@ class Session:
 def open_session(
     instrument: str | Path, catalog: str | Path, options: dict[str, Any] | None = None
 ) -> Iterator[Session]:
-    """Open instrument and catalogue around a new RunEngine; make safe and close at the end.
+    """Open catalogue and instrument around a new RunEngine; make safe and close at the end.
 
     Parameters
     ----------
@@ -54,14 +56,22 @@ def open_session(
     ProbelineError
         When one of them cannot be opened; nothing stays open.
     """
+    with open_catalog(catalog) as store:
+        store.client  # noqa: B018  # opens Tiled now: a fault shows here, and no two threads import it at once
+        with session_on(store, instrument, options) as session:
+            yield session
+
+
+@contextlib.contextmanager
+def session_on(store: Catalog, instrument: str | Path, options: dict[str, Any] | None = None) -> Iterator[Session]:
+    """As :func:`open_session`, on a catalogue that is open and stays so."""
     with contextlib.ExitStack() as stack:
-        store = open_catalog(catalog)
-        stack.callback(store.close)
         device = open_instrument(instrument, data_root=store.data_root, options=options)
         stack.callback(device.close)
         engine = RunEngine({})
         engine.subscribe(store.writer())
         stack.callback(_abort_paused, engine)
+        stack.enter_context(_orderly_termination(engine))
         yield Session(engine, device, store)
 
 
@@ -69,3 +79,24 @@ def _abort_paused(engine: RunEngine) -> None:
     """Close the run of a paused plan: a session must not end with a run left open."""
     if engine.state == "paused":
         engine.abort(reason="session closed")
+
+
+@contextlib.contextmanager
+def _orderly_termination(engine: RunEngine) -> Iterator[None]:
+    """Treat SIGTERM and SIGHUP (a service stopped, a terminal lost) like Ctrl-C: safe first, then the end."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: Any) -> None:
+        if engine.state == "running":
+            engine.request_pause()
+        else:
+            raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -14,6 +14,8 @@ from ..analysis.channels import derived_names
 from ..core.envelope import Envelope
 from ..core.errors import LimitError, SpecError, UnknownNameError
 
+MIN_PIXELS = 8  # per line: with fewer, no landmark can be found again
+
 
 class SurveySettings(BaseModel):
     """The overview frame, in the scanner frame of the moment it is taken."""
@@ -66,9 +68,18 @@ class ExploreSettings(BaseModel):
     register_every: int
 
 
-def _positive(name: str, value: float | None, unit: str = "") -> None:
-    if value is not None and not (math.isfinite(value) and value > 0):
+def _positive(name: str, value: Any, unit: str = "") -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise LimitError(name, value, f"a number {unit}".rstrip(), unit, f"give a number for {name}")
+    if not (math.isfinite(value) and value > 0):
         raise LimitError(name, value, f"more than 0 {unit}".rstrip(), unit, f"give a positive {name}")
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+        raise LimitError(name, value, f"a whole number, at least {least}", remedy=f"give a whole number for {name}")
 
 
 def _odd_pixels(patch_nm: float, step_nm: float) -> int:
@@ -120,15 +131,18 @@ def resolve(
     """
     if goal not in GOALS:
         raise UnknownNameError("goal", goal, GOALS)
-    for name, value in (("points", points), ("seed_points", seed_points), ("pixels", pixels)):
-        _positive(name, value)
+    for name, value, least in (
+        ("points", points, 1),
+        ("seed_points", seed_points, 1),
+        ("pixels", pixels, MIN_PIXELS),
+        ("register_every", register_every, 0),
+    ):
+        _whole(name, value, least)
     for name, value in (("size_nm", size_nm), ("patch_nm", patch_nm)):
         _positive(name, value, "nm")
     _positive("seconds", seconds, "s")
     if lookahead not in (0, 1):
         raise LimitError("lookahead", lookahead, "0 or 1", remedy="0 waits for every outcome, 1 thinks while measuring")
-    if register_every is not None and register_every < 0:
-        raise LimitError("register_every", register_every, "0 or more", remedy="0 switches tracking off")
     survey = _survey(spec, description, size_nm, pixels)
     step = survey.size_nm / survey.pixels
     candidates = _candidates(spec, description, step, patch_nm, roi, exclude)

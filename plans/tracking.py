@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import bluesky.plan_stubs as bps
+import numpy as np
 
 from ..analysis.channels import derive_channels
 from ..analysis.drift import DriftPath, Sighting
 from ..analysis.landmark import best_landmark
 from ..analysis.registration import locate
 from ..catalog.surveying import SurveyImage
+from ..core.errors import LimitError
 from .records import drift_record, emit
 from .stubs import Plan, prepare, take_frame
 
@@ -37,6 +39,7 @@ class Tracker:
         self._instrument, self._survey, self._every = instrument, survey, every
         self._path = DriftPath(start=float(survey.line_clock[0]))
         self._record = drift_record()
+        self.cost = 0.0  # instrument time (s) of the last registration
         if every:
             images, _ = derive_channels(survey.images, survey.channels)
             edge = min(images.shape[1:])
@@ -67,9 +70,13 @@ class Tracker:
         guess = self._path.moved(then, now)
         center = (self._survey.x[row, column] + guess[0], self._survey.y[row, column] + guess[1])
         yield from prepare(self._instrument)
-        yield from take_frame(
-            self._instrument, center_nm=center, size_nm=self._size * self._survey.step_nm, pixels=self._size
-        )
+        size = self._size * self._survey.step_nm
+        try:
+            yield from take_frame(self._instrument, center_nm=center, size_nm=size, pixels=self._size)
+        except LimitError:
+            # The landmark has drifted out of reach: nothing new is learnt, the path stays as it was.
+            yield from self._say(decision, now, guess, guess, 0.0, applied=False)
+            return
         yield from bps.create(name="reference")
         yield from bps.read(self._instrument.scan)
         yield from bps.read(self._instrument.clock)
@@ -81,12 +88,31 @@ class Tracker:
         seen = float(reference.line_clock[self._size // 2])
         if applied:
             self._path = self._path.seen(Sighting(then, seen, moved))
-        offset = self._path.moved(then, seen)
+        self.cost = (yield from bps.rd(self._instrument.clock)) - now
+        yield from self._say(decision, seen, moved, self._path.moved(then, seen), confidence, applied=applied)
+
+    def _say(
+        self,
+        decision: int,
+        clock: float,
+        shift: tuple[float, float],
+        offset: tuple[float, float],
+        confidence: float,
+        *,
+        applied: bool,
+    ) -> Plan:
         yield from emit(
-            self._record, "drift",
-            decision=decision, clock=seen, shift_x=moved[0], shift_y=moved[1],
-            offset_x=offset[0], offset_y=offset[1], confidence=confidence, applied=applied,
-        )  # fmt: skip
+            self._record,
+            "drift",
+            decision=decision,
+            clock=clock,
+            shift_x=shift[0],
+            shift_y=shift[1],
+            offset_x=offset[0],
+            offset_y=offset[1],
+            confidence=confidence,
+            applied=applied,
+        )
 
     def _find(self, reference: SurveyImage) -> tuple[tuple[float, float], float]:
         """Return the shift (nm) of the reference scan against where it was expected, and its confidence."""
@@ -97,5 +123,5 @@ class Tracker:
             locate(big, small, self._survey.step_nm, row, column, _SEARCH_PX)
             for big, small in zip(surveys, smalls, strict=True)
         ]
-        best = max(shifts, key=lambda shift: shift.confidence)
+        best = max(shifts, key=lambda shift: np.nan_to_num(shift.confidence))
         return (best.dx_nm, best.dy_nm), best.confidence

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import bluesky.plan_stubs as bps
 from bluesky.utils import Msg
+
+from ..devices.threads import CallThread
 
 
 class AgentWorker:
@@ -24,7 +26,7 @@ class AgentWorker:
     """
 
     def __init__(self, make: Callable[[], Any]):
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="probeline-agent")
+        self._thread = CallThread("agent")
         self._agent = self._thread.submit(make)
 
     def submit(self, method: str, *args: Any) -> Future:
@@ -32,8 +34,8 @@ class AgentWorker:
         return self._thread.submit(lambda: getattr(self._agent.result(), method)(*args))
 
     def close(self) -> None:
-        """Drop what is queued and let the call that is running end by itself."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Take no more calls; one that never returns keeps nobody waiting."""
+        self._thread.close()
 
 
 def await_future(future: Future, timeout: float | None = None) -> Generator[Msg, Any, bool]:

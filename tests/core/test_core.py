@@ -43,6 +43,10 @@ def test_steps_and_budgets():
     ENVELOPE.check_step("bias", 0, 5, "V")
     with pytest.raises(LimitError, match="step"):
         ENVELOPE.check_step("bias", 0, 5.1, "V")
+    with pytest.raises(LimitError, match="step"):
+        ENVELOPE.check_step("bias", math.nan, 1.0, "V")
+    with pytest.raises(LimitError, match="budget"):
+        ENVELOPE.check_spend("seconds", math.nan, 1.0)
     ENVELOPE.check_spend("seconds", 90, 10)
     with pytest.raises(LimitError, match="budget"):
         ENVELOPE.check_spend("seconds", 90, 10.1)
