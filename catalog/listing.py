@@ -90,7 +90,7 @@ def _info(path: Path, start: dict[str, Any]) -> RunInfo:
         uid=start["uid"],
         time=start["time"],
         plan_name=start.get("plan_name", ""),
-        instrument=_name(ours.get("instrument"), "name"),
+        instrument=_name(ours.get("instrument"), "backend"),
         goal=ours.get("goal") or "",
         agent=_name(ours.get("agent"), "kind"),
         objective=_name(ours.get("objective"), "name"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import DataError
@@ -11,6 +12,10 @@ from .surveying import survey_image
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+
+# What every table of decisions has, and its value where a decision has no outcome.
+_OUTCOME = {"status": None, "reason": None, "objective": math.nan, "sigma": math.nan, "flag": None}
 
 
 def as_run(run: Any) -> Run:
@@ -34,7 +39,8 @@ def load(run: Any) -> xr.DataTree:
     -------
     xarray.DataTree
         Group ``/<stream>`` as :meth:`Run.stream` gives it. The survey has ``x`` and ``y`` (nm, sample)
-        as coordinates of its pixels. Attributes: ``uid``, ``plan_name``, ``exit_status``.
+        as coordinates of its pixels, the maps of the posterior those of their candidates. Attributes:
+        ``uid``, ``plan_name``, ``exit_status``.
 
     Raises
     ------
@@ -47,6 +53,8 @@ def load(run: Any) -> xr.DataTree:
     groups = {f"/{name}": run.stream(name) for name in run.streams()}
     if "/survey" in groups and "frame" in _keys(run):
         groups["/survey"] = _with_coordinates(run, groups["/survey"])
+        if "/posterior" in groups:
+            groups["/posterior"] = _with_candidates(run, groups["/posterior"])
     tree = xr.DataTree.from_dict(groups, name=run.uid[:8])
     tree.attrs.update(
         uid=run.uid,
@@ -54,6 +62,14 @@ def load(run: Any) -> xr.DataTree:
         exit_status=run.stop["exit_status"] if run.stop else "open",
     )
     return tree
+
+
+def _with_candidates(run: Run, posterior: xr.Dataset) -> xr.Dataset:
+    """Return the maps with the place of each candidate: ``x``, ``y`` (nm, sample)."""
+    from .replaying import problem_of
+
+    x, y = problem_of(run).xy.T
+    return posterior.assign_coords(x=("candidate", x, {"units": "nm"}), y=("candidate", y, {"units": "nm"}))
 
 
 def _keys(run: Run) -> dict[str, str]:
@@ -99,6 +115,9 @@ def decisions(run: Any) -> pd.DataFrame:
             renamed = {name: f"{name}_measured" for name in more.columns if name in table.columns}
             table = table.join(more.rename(columns=renamed), how="outer")
             units |= {renamed.get(name, name): unit for name, unit in more_units.items()}
+    for name, missing in _OUTCOME.items():  # a run that was killed may have none
+        if name not in table.columns:
+            table[name] = missing
     table.attrs["units"] = units
     return table.sort_index()
 

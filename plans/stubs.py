@@ -70,5 +70,6 @@ def take_frame(
         "lines": pixels,
         "angle": angle_deg,
     }
-    yield from bps.abs_set(instrument.scan.frame, wanted, wait=True)
+    # Configured, not set: so each event's descriptor holds the place of its own frame.
+    yield from bps.configure(instrument.scan, wanted)
     yield from bps.trigger(instrument.scan, wait=True)

@@ -71,6 +71,10 @@ class Tracker:
         center = (self._survey.x[row, column] + guess[0], self._survey.y[row, column] + guess[1])
         yield from prepare(self._instrument)
         size = self._size * self._survey.step_nm
+        # bluesky 1.15 describes a reconfigured device anew from the stream that was open last; that
+        # has to be one that reads it.
+        yield from bps.create(name="survey")
+        yield from bps.drop()
         try:
             yield from take_frame(self._instrument, center_nm=center, size_nm=size, pixels=self._size)
         except LimitError:

@@ -10,4 +10,5 @@ from probeline.devices.factory import open_instrument
 _instrument = open_instrument(os.environ.get("PROBELINE_INSTRUMENT", "sim-pfm"), data_root=cat.data_root)
 globals()[_instrument.spec.kind] = _instrument
 threading._register_atexit(_instrument.close)
+RE.md.update({**_instrument.description["metadata"], **_instrument.spec.metadata})  # in every start document
 RE.preprocessors.append(SupplementalData(baseline=[_instrument.ledger]))

@@ -275,3 +275,25 @@ def test_a_full_sample_ends_the_run_with_its_reason(pfm):
     assert run.stop["exit_status"] == "success"
     assert "no candidate is left" in run.stop["reason"]
     assert 5 < len(decisions(run)) < 25
+
+
+def test_everything_loads_with_coordinates_and_units(pfm):
+    from probeline.catalog import load
+
+    tree = load(_run(pfm, points=11, register_every=5))
+    posterior = tree["posterior"]
+    assert posterior["mean"].dims == ("event", "candidate")
+    assert posterior["x"].attrs["units"] == "nm"
+    assert posterior["mean"].attrs["units"] == "pm V"
+    assert tree["survey"]["x"].attrs["units"] == "nm"
+    assert tree["reference"].sizes["event"] == 3
+
+
+def test_each_reference_frame_records_its_own_place(pfm):
+    run = _run(pfm, points=11, register_every=5)
+    stream = run.documents_of("reference")
+    places = set()
+    for event in stream.events.values():
+        frame = stream.descriptors[event["descriptor"]]["configuration"]["spm_scan"]["data"]
+        places.add((frame["spm_scan_center_x"], frame["spm_scan_center_y"]))
+    assert len(places) == 3  # the landmark moves with the sample
