@@ -126,14 +126,15 @@ def test_a_newer_catalogue_is_left_alone(explored, tmp_path):
     assert "Traceback" not in answer.stderr
 
 
-def test_ctrl_c_closes_the_run_and_keeps_what_was_measured(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_closes_the_run_and_keeps_what_was_measured(tmp_path, number):
     process = subprocess.Popen(
         [sys.executable, "-m", "probeline", "explore", "--points", "150", "--catalog", "cat"],
         cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         _wait_for_outcomes(process, tmp_path / "cat" / "journal", 5)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, shown = process.communicate(timeout=120)
     finally:
         process.kill()
