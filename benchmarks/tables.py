@@ -51,8 +51,13 @@ def spread(values: Sequence[float]) -> str:
     array = np.asarray(values, float)
     if len(array) < 2:
         return number(float(array.mean())) if len(array) else "-"
-    half = float(stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
-    return f"{number(float(array.mean()))} ± {number(half, 2)}"
+    return f"{number(float(array.mean()))} ± {number(half_width(values), 2)}"
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Return half the width of the 95 % interval of the mean (Student's t); at least two values."""
+    array = np.asarray(values, float)
+    return float(stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
 
 
 def interval(found: Interval) -> str:
