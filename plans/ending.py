@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import bluesky.plan_stubs as bps
-from bluesky.utils import FailedStatus, IllegalMessageSequence, Msg, RunEngineControlException
+from bluesky.utils import FailedStatus, IllegalMessageSequence, RunEngineControlException
 
 from .stubs import Plan, make_safe
 
@@ -38,10 +38,7 @@ def end_badly(instrument: Any, loop: Any, error: Exception) -> Plan:
         reason += f"; and it could not be confirmed that the instrument is safe: {_cause(failure)}"
     yield from _drop_bundle()
     yield from loop.abandon(reason)
-    if isinstance(error, RunEngineControlException):
-        status = getattr(error, "exit_status", "abort")
-        yield Msg("close_run", None, exit_status=status)  # the engine knows the reason
-    else:
+    if not isinstance(error, RunEngineControlException):  # the engine closes what a human ended, with their reason
         yield from bps.close_run(exit_status="fail", reason=reason)
     if cause is not error:
         raise cause

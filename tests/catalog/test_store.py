@@ -113,12 +113,15 @@ def test_runs_are_found_by_uid_beginning_and_place(journal_only):
 
 def test_a_line_says_what_the_run_was(journal_only):
     block = {
-        "instrument": {"name": "spm"}, "goal": "map", "agent": {"kind": "patch_gp"}, "objective": {"name": "loop_area"},
+        "instrument": {"backend": "sim-pfm"}, "goal": "map",
+        "agent": {"kind": "patch_gp"}, "objective": {"name": "loop_area"},
     }  # fmt: skip
     record(journal_only, "u1", 5.0, start={"plan_name": "explore", "probeline": block})
     journal_only.flush()
     (info,) = journal_only.runs()
-    assert info == catalogs.RunInfo("u1", 5.0, "explore", "spm", "map", "patch_gp", "loop_area", "success", 0, "stored")
+    assert info == catalogs.RunInfo(
+        "u1", 5.0, "explore", "sim-pfm", "map", "patch_gp", "loop_area", "success", 0, "stored"
+    )
 
 
 def test_points_are_counted_with_and_without_a_stop(journal_only, engine, sensor, tmp_path):

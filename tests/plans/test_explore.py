@@ -172,7 +172,7 @@ def test_an_abort_leaves_the_tip_safe_and_the_run_readable(pfm):
     pfm.RE.unsubscribe(token)
     pfm.RE.abort(reason="the user said so")
     run = pfm.catalog[-1]
-    assert run.stop["exit_status"] == "abort"
+    assert (run.stop["exit_status"], run.stop["reason"]) == ("abort", "the user said so")
     assert len(decisions(run)) >= stop_at + 1
     values = pfm.instrument.link.driver.get_many(["bias", "drive_amplitude", "tip"])
     assert values == {"bias": 0.0, "drive_amplitude": 0.0, "tip": "withdrawn"}
