@@ -17,9 +17,9 @@ class Features:
     Attributes
     ----------
     table : ndarray, shape (candidate, patch_columns + 2)
-        First what the patch looks like, as a whole and in its centre, then where it lies; no unit.
+        First what the surroundings look like, then where they lie; no unit.
     patch_columns : int
-        How many of the columns describe the patch; 0 without image channels.
+        How many of the columns describe the surroundings; 0 without image channels.
     """
 
     table: NDArray[np.float64]
@@ -27,13 +27,15 @@ class Features:
 
 
 def build_features(problem: Problem, components: int) -> Features:
-    """Return patches as principal components, their centres, and coordinates as fractions of the survey.
+    """Return surroundings as principal components, and coordinates as fractions of the survey.
 
-    Components are not whitened: their distances are distances of (denoised) patches, and the
-    many faint components stay faint. They are divided by one number, so that the mean squared
-    distance from the mean patch is 1. The centres are the channels at the candidate itself, which
-    is one pixel of hundreds in the patch but is where the property is measured; they are scaled
-    together in the same way, so that centre and patch weigh the same. Coordinates run from 0 to 1
+    The surroundings are seen through concentric windows, each half as wide as the one before,
+    down to 3 x 3 pixels: in a patch of hundreds of pixels the few next to the candidate, where
+    the property is measured, would hardly count. Every window weighs the same.
+
+    Components are not whitened: their distances are distances of (denoised) windows, and the
+    many faint components stay faint. They are divided by one number per window, so that the
+    mean squared distance from the mean of all columns together is 1. Coordinates run from 0 to 1
     along the longer edge.
 
     Parameters
@@ -41,23 +43,26 @@ def build_features(problem: Problem, components: int) -> Features:
     problem : Problem
         The candidates.
     components : int
-        How many principal components to keep at most; 0 for coordinates only.
+        How many principal components to keep of each window at most; 0 for coordinates only.
     """
     origin = problem.xy.min(axis=0)
     extent = float(np.ptp(problem.xy, axis=0).max()) or 1.0
     xy = (problem.xy - origin) / extent
-    patch = _principal_components(problem.patches.reshape(len(problem), -1), components)
+    seen = [_principal_components(window, components) for window in _windows(problem)]
+    seen = [columns / np.sqrt(len(seen)) for columns in seen]
+    table = np.ascontiguousarray(np.hstack([*seen, xy]))
+    return Features(table, table.shape[1] - 2)
+
+
+def _windows(problem: Problem) -> list[NDArray[np.float64]]:
+    """Return the pixels of each window, widest first, each of shape (candidate, pixel)."""
     middle = problem.patches.shape[-1] // 2
-    centre = _unit_spread(problem.patches[:, :, middle, middle]) if patch.shape[1] else patch
-    return Features(np.ascontiguousarray(np.hstack([patch, centre, xy])), patch.shape[1] + centre.shape[1])
-
-
-def _unit_spread(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ``rows`` about their mean with a mean squared norm of 1; no column when nothing varies."""
-    if not np.ptp(rows, axis=0).any():
-        return np.empty((len(rows), 0))
-    rows = rows - rows.mean(axis=0)
-    return rows / np.sqrt(np.mean(np.sum(rows**2, axis=1)))
+    half, windows = middle, []
+    while half or not windows:
+        inner = slice(middle - half, middle + half + 1)
+        windows.append(problem.patches[:, :, inner, inner].reshape(len(problem), -1))
+        half //= 2
+    return windows
 
 
 def _principal_components(rows: NDArray[np.float64], components: int) -> NDArray[np.float64]:

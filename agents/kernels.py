@@ -1,53 +1,52 @@
-"""Kernels over candidates, with priors on their hyper-parameters."""
+"""How alike two candidates are, by what surrounds them and by where they lie."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import torch
-from gpytorch.constraints import GreaterThan
-from gpytorch.kernels import Kernel, MaternKernel
-from gpytorch.likelihoods import FixedNoiseGaussianLikelihood
-from gpytorch.priors import LogNormalPrior, NormalPrior
 from torch import Tensor
 
-# Root mean square distance from the centre of numbers spread uniformly over a unit square.
-_RMS_XY = math.sqrt(2 / 12)
+# Root mean square norms of what is compared, which set the length scales that are plausible.
+RMS_PATCH = 1.0
+RMS_XY = math.sqrt(2 / 12)  # of numbers spread uniformly over a unit square, from its centre
 
 
-class CandidateKernel(Kernel):
-    """Correlation of two candidates: of their patches, times of their places.
+def distances(first: Tensor, second: Tensor, patch_columns: int) -> list[Tensor]:
+    """Return the Euclidean distances of every row of ``first`` from every row of ``second``.
+
+    Returns
+    -------
+    list of Tensor, each of shape (first, second)
+        Of the patches, if there are patch columns; of the coordinates.
+    """
+    columns = slice(0, patch_columns), slice(patch_columns, None)
+    used = columns if patch_columns else columns[1:]
+    return [torch.cdist(first[:, part], second[:, part]) for part in used]
+
+
+def correlation(parts: Sequence[Tensor], scales: Tensor) -> Tensor:
+    """Return the product of one Matern-5/2 kernel per kind of distance.
 
     A product, because a structure-property relation that changes over the survey is more common
-    than one that is shifted, and because either factor can tend to 1: with a long length scale
-    of the patches it becomes a kernel of coordinates, and the reverse. Both factors are
-    Matern-5/2 with one length scale, whatever the number of columns. The variance is 1, in
-    units of the outcomes' variance.
+    than one that is shifted, and because each factor tends to 1 as its length scale grows: the
+    kernel can become one of coordinates only, or of patches only. Matern: Rasmussen & Williams,
+    Gaussian Processes for Machine Learning (2006), equation 4.17, ISBN 0-262-18253-X.
 
     Parameters
     ----------
-    patch_columns : int
-        How many leading columns describe the patch; the last two are coordinates.
-    net : Warp, optional
-        Moves the patch columns before they are compared.
+    parts : sequence of Tensor
+        Distances of one shape.
+    scales : Tensor, shape (part,)
+        Length scale of each, in the unit of its distance.
     """
-
-    def __init__(self, patch_columns: int, net: Warp | None = None):
-        super().__init__()
-        place = _matern((patch_columns, patch_columns + 1), _RMS_XY)
-        self.base: Kernel = _matern(tuple(range(patch_columns)), 1.0) * place if patch_columns else place
-        self.net = net
-
-    def warp(self, x: Tensor) -> Tensor:
-        """Return features as they are compared, shape (candidate, feature)."""
-        return x if self.net is None else self.net(x)
-
-    def forward(
-        self, x1: Tensor, x2: Tensor, diag: bool = False, last_dim_is_batch: bool = False, **params: Any
-    ) -> Any:
-        """Return the correlation of every row of ``x1`` with every row of ``x2``."""
-        return self.base(self.warp(x1), self.warp(x2), diag=diag, last_dim_is_batch=last_dim_is_batch, **params)
+    polynomial, exponent = torch.ones_like(parts[0]), torch.zeros_like(parts[0])
+    for distance, scale in zip(parts, scales, strict=True):
+        ratio = distance * (math.sqrt(5) / scale)
+        polynomial = polynomial * (1 + ratio + ratio.square() / 3)
+        exponent = exponent - ratio
+    return polynomial * exponent.exp()
 
 
 class Warp(torch.nn.Module):
@@ -81,7 +80,7 @@ class Warp(torch.nn.Module):
             self.first.weight.copy_(torch.randn(hidden, patch_columns, generator=generator, dtype=torch.float64))
             self.first.bias.copy_(torch.randn(hidden, generator=generator, dtype=torch.float64))
             self.last.weight.zero_()
-        self._prior = NormalPrior(0.0, prior_std)
+        self._prior_std = prior_std
         self._start = self.first.weight.detach().clone()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -90,38 +89,6 @@ class Warp(torch.nn.Module):
         return torch.cat([patch + self.last(torch.tanh(self.first(patch))), place], dim=-1)
 
     def log_prior(self) -> Tensor:
-        """Return the log density of the weights: normal around where they started."""
-        drift = self._prior.log_prob(self.last.weight).sum()
-        return drift - 0.5 * (self.first.weight - self._start).square().sum()
-
-
-def noise_model(known: Tensor) -> FixedNoiseGaussianLikelihood:
-    """Return noise of known variance, shape (outcome,), plus one learned variance for all.
-
-    The prior of the learned part is BoTorch's LogNormal(-4, 1) for standardised outcomes:
-    Hvarfner, Hellsten & Nardi (2024), doi:10.48550/arXiv.2402.02229.
-    """
-    prior = LogNormalPrior(-4.0, 1.0)
-    return FixedNoiseGaussianLikelihood(
-        known,
-        learn_additional_noise=True,
-        noise_prior=prior,
-        noise_constraint=_above(1e-5, prior.mode),
-    )
-
-
-def _matern(columns: tuple[int, ...], rms: float) -> MaternKernel:
-    """Return a Matern-5/2 kernel on some columns, whose root mean square norm is ``rms``.
-
-    The prior of the length scale is the dimension-scaled LogNormal(sqrt 2 + log(d) / 2, sqrt 3)
-    of Hvarfner, Hellsten & Nardi (2024), doi:10.48550/arXiv.2402.02229. It is stated for the
-    unit cube, whose points have a root mean square norm of sqrt(d / 12) from the centre.
-    """
-    prior = LogNormalPrior(math.sqrt(2) + math.log(math.sqrt(12) * rms), math.sqrt(3))
-    bound = _above(0.025 * rms, prior.mode)
-    return MaternKernel(nu=2.5, active_dims=columns, lengthscale_prior=prior, lengthscale_constraint=bound)
-
-
-def _above(bound: float, start: Tensor) -> GreaterThan:
-    """Return a bound that the optimizer itself keeps, so that parameters need no transform."""
-    return GreaterThan(bound, transform=None, initial_value=start)  # pyright: ignore[reportArgumentType]
+        """Return the log density of the weights, up to a constant: normal around where they started."""
+        moved = self.last.weight / self._prior_std
+        return -0.5 * (moved.square().sum() + (self.first.weight - self._start).square().sum())

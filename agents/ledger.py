@@ -37,16 +37,17 @@ class Outcomes:
     def __len__(self) -> int:
         return len(self.index)
 
-    def first(self, count: int) -> Outcomes:
-        """Return the first ``count`` outcomes."""
-        return Outcomes(self.index[:count], self.value[:count], self.sigma[:count])
+    def part(self, first: int, end: int) -> Outcomes:
+        """Return the outcomes from number ``first`` up to, not including, ``end``."""
+        chosen = slice(first, end)
+        return Outcomes(self.index[chosen], self.value[chosen], self.sigma[chosen])
 
-    def with_believed(self, index: NDArray[np.int64], value: NDArray[np.float64]) -> Outcomes:
-        """Return these outcomes followed by values that are only believed, sigma unknown."""
+    def followed_by(self, other: Outcomes) -> Outcomes:
+        """Return these outcomes and then those of ``other``."""
         return Outcomes(
-            np.concatenate([self.index, index]),
-            np.concatenate([self.value, value]),
-            np.concatenate([self.sigma, np.full(len(index), np.nan)]),
+            np.concatenate([self.index, other.index]),
+            np.concatenate([self.value, other.value]),
+            np.concatenate([self.sigma, other.sigma]),
         )
 
 

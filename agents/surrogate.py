@@ -1,34 +1,55 @@
-"""Gaussian processes over a finite set of candidates, on GPyTorch and BoTorch."""
+"""Gaussian processes over a finite set of candidates.
+
+Exact and incremental: an outcome costs one pass over what is already known, where GPyTorch and
+BoTorch factorise and predict afresh. They are the reference in the tests and the peer in
+``benchmarks/agent_speed.py``.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import botorch.settings
-import gpytorch.settings
 import numpy as np
 import torch
-from botorch.models import SingleTaskGP
-from botorch.optim.closures import get_loss_closure_with_grads
-from botorch.optim.closures.model_closures import get_loss_closure
-from botorch.optim.core import scipy_minimize
-from botorch.optim.utils import get_parameters_and_bounds
-from gpytorch.likelihoods import FixedNoiseGaussianLikelihood
-from gpytorch.means import ConstantMean
-from gpytorch.mlls import ExactMarginalLogLikelihood
-from linear_operator.utils.errors import NanError, NotPSDError
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.digest import digest
-from .kernels import CandidateKernel, Warp, noise_model
+from .fitting import Hyper, Training, fit, initial
+from .kernels import Warp, correlation, distances
 from .ledger import Outcomes
 
-BLOCK = 4096  # candidates predicted at once: bounds the memory to a few times BLOCK x outcomes
+BLOCK = 2**17  # numbers computed at once: what comes on top of the result stays in the cache
 FLOOR = 1e-6  # smallest noise variance, in units of the outcomes' variance
-_FAILURES = (NanError, NotPSDError)  # what GPyTorch raises where a covariance cannot be factorised
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """How outcomes lose their unit: ``(value - center) / spread``.
+
+    Attributes
+    ----------
+    center, spread : float
+        In the unit of the objective.
+    """
+
+    center: float
+    spread: float
+
+    @classmethod
+    def of(cls, value: NDArray[np.float64]) -> Scaling:
+        """Return the scaling to mean 0 and standard deviation 1; equal values are only centred."""
+        center, spread = float(np.mean(value)), float(np.std(value))
+        return cls(center, spread if spread > 1e-12 * abs(center) else 1.0)
+
+    def target(self, outcomes: Outcomes) -> Tensor:
+        """Return the outcomes without unit, shape (outcome,)."""
+        return torch.as_tensor((outcomes.value - self.center) / self.spread)
+
+    def noise(self, outcomes: Outcomes) -> Tensor:
+        """Return their stated noise variances without unit, shape (outcome,); the floor where unknown."""
+        return torch.as_tensor(np.nan_to_num(outcomes.sigma / self.spread) ** 2).clamp_min(FLOOR)
 
 
 @dataclass(frozen=True)
@@ -37,97 +58,172 @@ class Fit:
 
     Attributes
     ----------
-    state : dict[str, Tensor]
-        Parameters of kernel, mean and noise.
-    center, scale : float
-        Outcomes are modelled as ``(value - center) / scale``; unit of the objective.
+    hyper : Hyper
+        For outcomes without unit.
+    scaling : Scaling
+        How they lost it.
+    count : int
+        How many outcomes there were when a fit was due.
     ok : bool
-        False when the fit that was due failed and these stand in.
+        False when that fit failed and an earlier one, or the prior, stands in.
     """
 
-    state: dict[str, Tensor]
-    center: float
-    scale: float
+    hyper: Hyper
+    scaling: Scaling
+    count: int
     ok: bool
 
-    def as_fallback(self) -> Fit:
-        """Return this fit, marked as one that stands in for another."""
-        return replace(self, ok=False)
+    def standing_in(self, count: int) -> Fit:
+        """Return this fit in place of the one that was due after ``count`` outcomes."""
+        return replace(self, count=count, ok=False)
+
+    def noise(self, outcomes: Outcomes) -> Tensor:
+        """Return the whole noise variance of each outcome without unit, shape (outcome,)."""
+        return self.scaling.noise(outcomes) + self.hyper.noise
 
 
-class Belief:
-    """A Gaussian process conditioned on outcomes, asked only at candidates.
-
-    The candidates' covariance is never formed: with N candidates and n outcomes the cost is
-    O(N n^2) (Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006, algorithm
-    2.1, ISBN 0-262-18253-X).
-
-    Parameters
-    ----------
-    model : SingleTaskGP
-        With its hyper-parameters.
-    table : Tensor, shape (candidate, feature)
-        Features of all candidates.
-    outcomes : Outcomes
-        What to condition on.
-    fit : Fit
-        Scaling of the outcomes.
+@dataclass(frozen=True)
+class Joint:
+    """Covariance of all candidates with some.
 
     Attributes
     ----------
+    columns : ndarray of int, shape (column,)
+        Those.
+    covariance : Tensor, shape (candidate, column)
+        Without unit.
+    """
+
+    columns: NDArray[np.int64]
+    covariance: Tensor
+
+    def after(self, part: Tensor) -> Joint:
+        """Return what is left once the columns ``part`` of the root are known."""
+        return Joint(self.columns, self.covariance - part @ part[torch.as_tensor(self.columns)].T)
+
+
+class Belief:
+    """A Gaussian process conditioned on outcomes, asked only at candidates. It never changes.
+
+    Kept are the rows of the root that the candidates would have as the next outcome: with
+    covariance K of the outcomes, K = L L', and k that of outcomes and candidates, they are
+    W = k' L'^-1. A further outcome at candidate c adds one column, (k_c - W w_c) / d with
+    d^2 = 1 + noise - w_c w_c, to W; that is the Cholesky factorisation, one row at a time
+    (Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006, algorithm 2.1 and
+    appendix A.4, ISBN 0-262-18253-X). The candidates' own covariance is never formed.
+
+    Attributes
+    ----------
+    outcomes : Outcomes
+        What it is conditioned on.
     mean, std : ndarray, shape (candidate,)
         Of the objective itself, without measurement noise, in its unit. Where outcomes state their
         sigma, scatter beyond it belongs to the objective and is part of ``std``.
-    noise_variance : float
-        Median variance of one measurement so far, in the squared unit of the objective.
-    digest : str
-        Of every number that the prediction depends on besides the features.
     """
 
-    def __init__(self, model: SingleTaskGP, table: Tensor, outcomes: Outcomes, fit: Fit):
-        kernel, likelihood = model.covar_module, model.likelihood
-        assert isinstance(kernel, CandidateKernel)
-        assert isinstance(likelihood, FixedNoiseGaussianLikelihood)
-        self._kernel, self._scale = kernel.base, fit.scale
-        with torch.no_grad():
-            self._table = kernel.warp(table)
-            self._train = self._table[torch.as_tensor(outcomes.index)]
-            offset = _mean(model)
-            extra = torch.as_tensor(likelihood.second_noise)
-            noise = _known_noise(outcomes, fit) + extra
-            self._root = _cholesky(self._kernel(self._train).to_dense() + noise.diag())
-            target = torch.as_tensor((outcomes.value - fit.center) / fit.scale) - offset
-            weights = torch.cholesky_solve(target[:, None], self._root)[:, 0]
-            # What a measurement's own sigma does not explain is structure that the features do not resolve.
-            stated = bool(np.isfinite(outcomes.sigma).all())
-            mean, variance = self._everywhere(weights)
-            std = (variance + extra if stated else variance).sqrt()
-        self.mean: NDArray[np.float64] = (mean + offset).mul(fit.scale).add(fit.center).numpy()
-        self.std: NDArray[np.float64] = std.mul(fit.scale).numpy()
-        self.noise_variance = float(noise.median()) * fit.scale**2
-        state = [model.state_dict()[name].numpy() for name in sorted(fit.state)]
-        self.digest = digest([fit.center, fit.scale], outcomes.index, outcomes.value, outcomes.sigma, *state)
+    def __init__(
+        self,
+        process: Process,
+        outcomes: Outcomes,
+        columns: tuple[Tensor, ...],
+        mean: Tensor,
+        left: Tensor,
+        joint: Joint | None = None,
+    ):
+        self._process, self._columns, self._joint = process, columns, joint
+        self._mean, self._left = mean, left  # standardised: posterior mean, remaining variance
+        self.outcomes = outcomes
+        scaling, hyper = process.fit.scaling, process.fit.hyper
+        # What a measurement's own sigma does not explain is structure that the features do not resolve.
+        unresolved = hyper.noise if np.isfinite(outcomes.sigma).all() else 0.0
+        self.mean: NDArray[np.float64] = mean.mul(scaling.spread).add(scaling.center).numpy()
+        self.std: NDArray[np.float64] = left.clamp_min(1e-12).add(unresolved).sqrt().mul(scaling.spread).numpy()
+
+    @property
+    def noise_variance(self) -> float:
+        """Median variance of one measurement so far, in the squared unit of the objective."""
+        fit = self._process.fit
+        return float(fit.noise(self.outcomes).median()) * fit.scaling.spread**2
+
+    @property
+    def digest(self) -> str:
+        """Fingerprint of every number that the prediction depends on besides the features."""
+        scaling, hyper, found = self._process.fit.scaling, self._process.fit.hyper, self.outcomes
+        net = [] if hyper.net is None else [part.detach().numpy() for part in hyper.net.parameters()]
+        numbers = [scaling.center, scaling.spread, hyper.noise, hyper.mean, *hyper.scales.tolist()]
+        return digest(numbers, found.index, found.value, found.sigma, *net)
+
+    def extended(self, outcomes: Outcomes) -> Belief:
+        """Return the belief after further outcomes, taken in one after the other."""
+        belief = self
+        for number in range(len(outcomes)):
+            belief = belief._after(outcomes.part(number, number + 1))
+        return belief
 
     def covariance(self, columns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return the posterior covariance of all candidates with some, shape (candidate, column)."""
-        with torch.no_grad():
-            picked = self._table[torch.as_tensor(columns)]
-            weights = torch.cholesky_solve(self._kernel(self._train, picked).to_dense(), self._root)
-            found = [
-                self._kernel(block, picked).to_dense() - self._kernel(block, self._train).to_dense() @ weights
-                for block in self._table.split(BLOCK)
-            ]
-        return torch.cat(found).numpy() * self._scale**2
+        if self._joint is None or not np.array_equal(self._joint.columns, columns):
+            self._joint = Joint(columns, self._process.prior(columns))
+            for part in self._columns:
+                self._joint = self._joint.after(part)
+        return self._joint.covariance.numpy() * self._process.fit.scaling.spread**2
 
-    def _everywhere(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and variance at all candidates, standardised, without the prior mean."""
-        mean, variance = [], []
-        for block in self._table.split(BLOCK):
-            cross = self._kernel(block, self._train).to_dense()
-            half = torch.linalg.solve_triangular(self._root, cross.T, upper=False)
-            mean.append(cross @ weights)
-            variance.append(1.0 - half.square().sum(0))  # the kernel is 1 on its diagonal
-        return torch.cat(mean), torch.cat(variance).clamp_min(1e-12)
+    def _after(self, outcome: Outcomes) -> Belief:
+        """Return the belief after one more outcome."""
+        fit, candidate = self._process.fit, int(outcome.index[0])
+        new = self._process.prior(outcome.index)[:, 0]
+        for part in self._columns:
+            new -= part @ part[candidate]
+        total = self._left[candidate] + fit.noise(outcome)[0]
+        surprise = fit.scaling.target(outcome)[0] - self._mean[candidate]
+        new = new[:, None] / total.sqrt()
+        return Belief(
+            self._process,
+            self.outcomes.followed_by(outcome),
+            (*self._columns, new),
+            self._mean + new[:, 0] * (surprise / total.sqrt()),
+            self._left - new[:, 0].square(),
+            self._joint.after(new) if self._joint else None,
+        )
+
+
+class Process:
+    """A Gaussian process with given hyper-parameters over all candidates, before any outcome.
+
+    Parameters
+    ----------
+    table : Tensor, shape (candidate, feature)
+        Features of all candidates.
+    patch_columns : int
+        How many of the columns describe the patch.
+    fit : Fit
+        Hyper-parameters and scaling.
+    """
+
+    def __init__(self, table: Tensor, patch_columns: int, fit: Fit):
+        self.fit = fit
+        self._table, self._patch_columns = fit.hyper.compared(table), patch_columns
+
+    def prior(self, columns: NDArray[np.int64]) -> Tensor:
+        """Return the correlation of all candidates with some, shape (candidate, column)."""
+        picked = self._table[torch.as_tensor(columns)]
+        blocks = [
+            correlation(distances(block, picked, self._patch_columns), self.fit.hyper.scales)
+            for block in self._table.split(_rows(len(columns)))
+        ]
+        return torch.cat(blocks)
+
+    def given(self, outcomes: Outcomes) -> Belief:
+        """Return the belief after ``outcomes``, taken in together."""
+        fit = self.fit
+        white = self.prior(outcomes.index)
+        root = torch.linalg.cholesky(white[torch.as_tensor(outcomes.index)] + fit.noise(outcomes).diag())
+        for block in white.split(_rows(len(outcomes))):
+            block.copy_(torch.linalg.solve_triangular(root, block.T, upper=False).T)
+        target = (fit.scaling.target(outcomes) - fit.hyper.mean)[:, None]
+        weights = torch.linalg.solve_triangular(root, target, upper=False)
+        mean = (white @ weights)[:, 0] + fit.hyper.mean
+        return Belief(self, outcomes, (white,), mean, 1.0 - white.square().sum(1))
 
 
 class GaussianProcess:
@@ -137,15 +233,24 @@ class GaussianProcess:
     ----------
     table : ndarray, shape (candidate, feature)
         Features of all candidates.
-    kernel : callable
-        Makes a fresh kernel with its initial hyper-parameters.
+    patch_columns : int
+        How many leading columns describe the patch; the last two are coordinates.
+    net : callable, optional
+        Makes a fresh net that moves the patch columns.
     steps : int
-        Adam steps for the kernel's net, if it has one.
+        Adam steps for the net.
     """
 
-    def __init__(self, table: NDArray[np.float64], kernel: Callable[[], CandidateKernel], steps: int = 0):
+    def __init__(
+        self,
+        table: NDArray[np.float64],
+        patch_columns: int,
+        net: Callable[[], Warp] | None = None,
+        steps: int = 0,
+    ):
         self._table = torch.as_tensor(table, dtype=torch.float64)
-        self._kernel = kernel
+        self._patch_columns = patch_columns
+        self._net = net
         self._steps = steps
 
     def fit(self, outcomes: Outcomes) -> Fit:
@@ -154,110 +259,26 @@ class GaussianProcess:
         Returns
         -------
         Fit
-            The initial hyper-parameters, marked as not ok, when that fails numerically.
+            The mode of the prior, marked as not ok, when that fails numerically.
         """
-        blank = self._blank(outcomes)
-        model = self._build(outcomes, blank)
+        scaling, net = Scaling.of(outcomes.value), self._net() if self._net else None
+        table = self._table[torch.as_tensor(outcomes.index)]
+        training = Training(table, self._patch_columns, scaling.target(outcomes), scaling.noise(outcomes))
         try:
-            value = self._train(model)
-        except _FAILURES:
-            value = math.nan
-        state = _parameters(model)
-        if math.isfinite(value) and all(bool(torch.isfinite(part).all()) for part in state.values()):
-            return Fit(state, blank.center, blank.scale, True)
-        return Fit(_parameters(self._build(outcomes, blank)), blank.center, blank.scale, False)
+            found = fit(training, net, self._steps)
+        except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
+            return Fit(initial(training, self._net() if self._net else None), scaling, len(outcomes), False)
+        return Fit(found, scaling, len(outcomes), True)
 
     def condition(self, outcomes: Outcomes, fit: Fit) -> Belief:
-        """Return the belief after ``outcomes`` with the hyper-parameters of ``fit``."""
-        return Belief(self._build(outcomes, fit).eval(), self._table, outcomes, fit)
+        """Return the belief after ``outcomes``: those of the fit together, further ones one by one.
 
-    def _blank(self, outcomes: Outcomes) -> Fit:
-        """Return no hyper-parameters, but the outcomes' centre and spread."""
-        center, spread = float(np.mean(outcomes.value)), float(np.std(outcomes.value))
-        return Fit({}, center, spread if spread > 1e-12 * abs(center) else 1.0, True)
-
-    def _build(self, outcomes: Outcomes, fit: Fit) -> SingleTaskGP:
-        with botorch.settings.validate_input_scaling(False):
-            model = SingleTaskGP(
-                self._table[torch.as_tensor(outcomes.index)],
-                torch.as_tensor((outcomes.value - fit.center) / fit.scale)[:, None],
-                likelihood=noise_model(_known_noise(outcomes, fit)),
-                covar_module=self._kernel(),
-                mean_module=ConstantMean(),
-                outcome_transform=None,
-            )
-        model.load_state_dict(fit.state, strict=False)
-        return model
-
-    def _train(self, model: SingleTaskGP) -> float:
-        """Fit in place; return the loss per outcome."""
-        likelihood = model.likelihood
-        assert isinstance(likelihood, FixedNoiseGaussianLikelihood)
-        loss = ExactMarginalLogLikelihood(likelihood, model)
-        loss.train()
-        kernel = model.covar_module
-        net = kernel.net if isinstance(kernel, CandidateKernel) else None
-        # Always a Cholesky factor: above 800 outcomes GPyTorch would estimate with random vectors.
-        with gpytorch.settings.fast_computations(log_prob=False):
-            return self._fit_parts(loss, net, len(model.train_targets))
-
-    def _fit_parts(self, loss: ExactMarginalLogLikelihood, net: Warp | None, count: int) -> float:
-        if net is None:
-            return _fit_hyperparameters(loss, 60)
-        net.requires_grad_(False)
-        value = _fit_hyperparameters(loss, 60)
-        if self._steps:
-            _fit_net(loss, net, self._steps, count)
-            value = _fit_hyperparameters(loss, 20)
-        return value
+        Outcomes that came in any portions therefore give the same bits.
+        """
+        process = Process(self._table, self._patch_columns, fit)
+        return process.given(outcomes.part(0, fit.count)).extended(outcomes.part(fit.count, len(outcomes)))
 
 
-def _fit_hyperparameters(loss: ExactMarginalLogLikelihood, iterations: int) -> float:
-    parameters, bounds = get_parameters_and_bounds(loss, requires_grad=True)
-    closure = get_loss_closure_with_grads(loss, parameters)
-    return float(
-        scipy_minimize(closure, parameters, bounds, options={"maxiter": iterations, "ftol": 1e-7, "gtol": 1e-4}).fval
-    )
-
-
-def _fit_net(loss: ExactMarginalLogLikelihood, net: Warp, steps: int, count: int) -> None:
-    """Take Adam steps on the net's weights with everything else fixed."""
-    net.requires_grad_(True)
-    weights = list(net.parameters())
-    optimizer = torch.optim.Adam(weights, lr=0.01)
-    per_outcome = get_loss_closure(loss)
-    for _ in range(steps):
-        value = per_outcome() - net.log_prior() / count
-        gradients = torch.autograd.grad(value, weights)
-        for weight, gradient in zip(weights, gradients, strict=True):
-            weight.grad = gradient
-        optimizer.step()
-    net.requires_grad_(False)
-
-
-def _mean(model: SingleTaskGP) -> float:
-    """Return the constant prior mean."""
-    mean = model.mean_module
-    assert isinstance(mean, ConstantMean)
-    constant = mean.constant
-    assert isinstance(constant, Tensor)
-    return float(constant.detach())
-
-
-def _parameters(model: SingleTaskGP) -> dict[str, Tensor]:
-    """Return a copy of everything that a fit changes."""
-    return {name: value.detach().clone() for name, value in model.named_parameters()}
-
-
-def _known_noise(outcomes: Outcomes, fit: Fit) -> Tensor:
-    """Return the stated noise variance of each outcome, standardised; the floor where unknown."""
-    return torch.as_tensor(np.nan_to_num(outcomes.sigma / fit.scale) ** 2).clamp_min(FLOOR)
-
-
-def _cholesky(matrix: Tensor) -> Tensor:
-    """Return the lower root of ``matrix``, with as little added to its diagonal as it needs."""
-    for jitter in (0.0, 1e-8, 1e-6, 1e-4):
-        root, info = torch.linalg.cholesky_ex(matrix + jitter * torch.eye(len(matrix), dtype=matrix.dtype))
-        if not int(info):
-            return root
-    raise NotPSDError(f"a covariance of {len(matrix)} outcomes is not positive definite")
+def _rows(columns: int) -> int:
+    """Return how many rows of so many columns make a block."""
+    return max(1, BLOCK // max(1, columns))

@@ -15,7 +15,7 @@ from ..core.rng import generator
 from . import acquisition
 from .base import MODEL_POINTS, CandidateAgent
 from .features import Features, build_features
-from .kernels import CandidateKernel, Warp
+from .kernels import Warp
 from .ledger import Outcomes
 from .problem import Problem
 from .spec import AgentSpec
@@ -107,22 +107,19 @@ class SurrogateAgent(CandidateAgent):
         super().__init__(spec, problem)
         torch.set_num_threads(1)
         self._features = self._build_features()
-        self._model = GaussianProcess(self._features.table, self._kernel, self._adam_steps())
+        self._model = self._build_model(self._features)
         picked = generator(spec.seed, "anchors").permutation(len(problem))[:ANCHORS]
         self._anchors = np.sort(picked)
         self._fit: Fit | None = None
         self._fits = 0
-        self._conditioned: tuple[Any, Belief | None] = (None, None)
-        self._believed: tuple[Any, Belief | None] = (None, None)
+        self._conditioned: tuple[Fit, Belief] | None = None
+        self._believed: tuple[Any, Belief] | None = None
 
     def _build_features(self) -> Features:
         return build_features(self.problem, components=0)
 
-    def _kernel(self) -> CandidateKernel:
-        return CandidateKernel(self._features.patch_columns)
-
-    def _adam_steps(self) -> int:
-        return 0
+    def _build_model(self, features: Features) -> GaussianProcess:
+        return GaussianProcess(features.table, features.patch_columns)
 
     def _prepare(self) -> None:
         outcomes = self._ledger.outcomes()
@@ -138,35 +135,35 @@ class SurrogateAgent(CandidateAgent):
         A fit depends only on the outcomes it sees, never on an earlier fit, so that an agent
         rebuilt from its log, in whatever portions, has the same one.
         """
-        due = self._model.fit(outcomes.first(counts[-1]))
+        due = self._model.fit(outcomes.part(0, counts[-1]))
         if due.ok:
             return due
         for count in counts[-2:-4:-1]:
-            earlier = self._model.fit(outcomes.first(count))
+            earlier = self._model.fit(outcomes.part(0, count))
             if earlier.ok:
-                return earlier.as_fallback()
+                return earlier.standing_in(counts[-1])
         return due
 
     def _belief(self) -> Belief | None:
         """Return the belief after all outcomes; None while there are too few."""
         if self._fit is None:
             return None
-        key = len(self._ledger.results)
-        if self._conditioned[0] != key:
-            self._conditioned = key, self._model.condition(self._ledger.outcomes(), self._fit)
-        return self._conditioned[1]
+        outcomes = self._ledger.outcomes()
+        if self._conditioned and self._conditioned[0] is self._fit:
+            earlier = self._conditioned[1]
+            belief = earlier.extended(outcomes.part(len(earlier.outcomes), len(outcomes)))
+        else:
+            belief = self._model.condition(outcomes, self._fit)
+        self._conditioned = self._fit, belief
+        return belief
 
     def _belief_with_pending(self, belief: Belief) -> Belief:
-        """Return the belief as if every pending suggestion had given its predicted mean."""
+        """Return the belief as if every pending suggestion had given its predicted mean, exactly."""
         pending = np.array(list(self._ledger.pending.values()), np.int64)
-        if not len(pending):
-            return belief
-        key = len(self._ledger.results), tuple(pending)
-        if self._believed[0] != key or self._believed[1] is None:
-            outcomes = self._ledger.outcomes().with_believed(pending, belief.mean[pending])
-            assert self._fit is not None
-            self._believed = key, self._model.condition(outcomes, self._fit)
-        assert self._believed[1] is not None
+        key = belief, tuple(pending)
+        if self._believed is None or self._believed[0] != key:
+            believed = Outcomes(pending, belief.mean[pending], np.zeros(len(pending)))
+            self._believed = key, belief.extended(believed)
         return self._believed[1]
 
     def _predict(self) -> tuple[Array, Array]:
@@ -250,13 +247,13 @@ class DKLAgent(PatchGPAgent):
 
     Options: ClassVar[type[BaseModel]] = DKLOptions
 
-    def _kernel(self) -> CandidateKernel:
-        columns = self._features.patch_columns
-        if not columns:
-            return super()._kernel()
+    def _build_model(self, features: Features) -> GaussianProcess:
+        if not features.patch_columns:
+            return super()._build_model(features)
+        return GaussianProcess(features.table, features.patch_columns, self._net, self.options.steps)
+
+    def _net(self) -> Warp:
+        """Return the net as it is before any outcome; the same one each time."""
         seed = int(generator(self.spec.seed, "net").integers(2**62))
         first = torch.Generator().manual_seed(seed)
-        return CandidateKernel(columns, Warp(columns, self.options.hidden, self.options.prior_std, first))
-
-    def _adam_steps(self) -> int:
-        return self.options.steps
+        return Warp(self._features.patch_columns, self.options.hidden, self.options.prior_std, first)

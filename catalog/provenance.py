@@ -11,7 +11,7 @@ from typing import Any
 
 # Everything that decides where is measured, or how the record looks.
 DECIDING = (
-    "numpy", "torch", "gpytorch", "botorch", "scipy", "scikit-learn", "scikit-image", "bluesky", "ophyd",
+    "numpy", "torch", "scipy", "scikit-learn", "scikit-image", "bluesky", "ophyd",
 )  # fmt: skip
 
 

@@ -1,14 +1,15 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from probeline.agents import surrogate
+from probeline.agents import fitting, surrogate
 from probeline.agents.features import build_features
-from probeline.agents.kernels import CandidateKernel, Warp
+from probeline.agents.kernels import Warp
 from probeline.agents.ledger import Outcomes
-from probeline.agents.surrogate import GaussianProcess
+from probeline.agents.surrogate import GaussianProcess, Scaling
 
 from .worlds import small_problem
 
@@ -19,36 +20,120 @@ def outcomes_of(index, value, sigma=math.nan):
 
 @pytest.fixture(scope="module")
 def case():
-    """A table with 6 patch columns, a smooth truth over it and 25 outcomes."""
+    """A table with 12 patch columns, a smooth truth over it and 25 outcomes."""
     problem = small_problem()
     features = build_features(problem, 6)
-    truth = 40 + 5 * np.tanh(2 * features.table[:, 0]) + 2 * features.table[:, 7]
+    assert features.patch_columns == 12
+    truth = 40 + 5 * np.tanh(2 * features.table[:, 0]) + 2 * features.table[:, 13]
     rng = np.random.default_rng(0)
     index = rng.permutation(len(problem))[:25]
-    process = GaussianProcess(features.table, lambda: CandidateKernel(features.patch_columns))
+    process = GaussianProcess(features.table, features.patch_columns)
     return process, features, truth, outcomes_of(index, truth[index] + 0.05 * rng.normal(size=25))
 
 
-def test_belief_is_that_of_gpytorch(case):
+@pytest.fixture
+def peer(case):
+    """The same model in GPyTorch and BoTorch; call it with hyper-parameters."""
+    from botorch.models import SingleTaskGP
+    from botorch.settings import validate_input_scaling
+    from gpytorch.kernels import MaternKernel
+    from gpytorch.likelihoods import FixedNoiseGaussianLikelihood
+    from gpytorch.means import ConstantMean
+
+    _, features, _, outcomes = case
+    table, scaling = torch.as_tensor(features.table), Scaling.of(outcomes.value)
+
+    def build(scales, noise, mean):
+        patch = MaternKernel(nu=2.5, active_dims=tuple(range(12)))
+        place = MaternKernel(nu=2.5, active_dims=(12, 13))
+        likelihood = FixedNoiseGaussianLikelihood(scaling.noise(outcomes), learn_additional_noise=True)
+        with validate_input_scaling(False):
+            model = SingleTaskGP(
+                table[torch.as_tensor(outcomes.index)],
+                scaling.target(outcomes)[:, None],
+                likelihood=likelihood,
+                covar_module=patch * place,
+                mean_module=ConstantMean(),
+                outcome_transform=None,
+            )
+        patch.lengthscale, place.lengthscale = float(scales[0]), float(scales[1])
+        likelihood.second_noise = noise
+        model.mean_module.constant.data.fill_(mean)
+        return model
+
+    return build
+
+
+def test_belief_is_that_of_botorch(case, peer):
     process, features, _, outcomes = case
     fit = process.fit(outcomes)
     belief = process.condition(outcomes, fit)
-    model = process._build(outcomes, fit).eval()
-    table = torch.as_tensor(features.table)
+    model = peer(fit.hyper.scales, fit.hyper.noise, fit.hyper.mean).eval()
+    center, spread = fit.scaling.center, fit.scaling.spread
     with torch.no_grad():
-        expected = model(table)
-        np.testing.assert_allclose(belief.mean, expected.mean.numpy() * fit.scale + fit.center, rtol=1e-6)
-        np.testing.assert_allclose(belief.std, expected.variance.sqrt().numpy() * fit.scale, rtol=1e-4)
+        expected = model(torch.as_tensor(features.table))
+        np.testing.assert_allclose(belief.mean, expected.mean.numpy() * spread + center, rtol=1e-8)
+        np.testing.assert_allclose(belief.std, expected.variance.sqrt().numpy() * spread, rtol=1e-4)
         columns = np.array([3, 77])
-        covariance = expected.covariance_matrix.numpy()[:, columns] * fit.scale**2
-    np.testing.assert_allclose(belief.covariance(columns), covariance, atol=1e-6 * fit.scale**2)
+        covariance = expected.covariance_matrix.numpy()[:, columns] * spread**2
+    np.testing.assert_allclose(belief.covariance(columns), covariance, atol=1e-7 * spread**2)
+
+
+def test_density_of_hyper_parameters_is_that_of_gpytorch(case, peer):
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+    from gpytorch.priors import LogNormalPrior
+
+    _, features, _, outcomes = case
+    scaling, table = Scaling.of(outcomes.value), torch.as_tensor(features.table)[torch.as_tensor(outcomes.index)]
+    training = fitting.Training(table, 12, scaling.target(outcomes), scaling.noise(outcomes))
+    parts = fitting.distances(table, table, 12)
+    norms = math.log(math.sqrt(12)), math.log(math.sqrt(2))
+    priors = [*(LogNormalPrior(math.sqrt(2) + norm, math.sqrt(3)) for norm in norms), LogNormalPrior(-4.0, 1.0)]
+    found, expected = [], []
+    for scales, noise, mean in [((0.7, 0.3), 0.01, 0.1), ((0.2, 2.0), 0.3, -0.4), ((3.0, 0.1), 1e-3, 0.0)]:
+        theta = torch.tensor([*np.log(scales), math.log(noise), mean])
+        found.append(float(fitting.negative_log_density(theta, parts, training)))
+        model = peer(scales, noise, mean).train()
+        prior = sum(p.log_prob(torch.tensor(v)) for p, v in zip(priors, (*scales, noise), strict=True)) / 25
+        likelihood = ExactMarginalLogLikelihood(model.likelihood, model)(
+            model(*model.train_inputs), model.train_targets
+        )
+        expected.append(-(likelihood + prior).item())
+    np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-6)
+
+
+def test_outcomes_one_by_one_are_outcomes_together(case):
+    process, _, _, outcomes = case
+    fit = process.fit(outcomes.part(0, 10))
+    together = process.condition(outcomes, replace(fit, count=25))
+    columns = np.arange(0, 100, 7)
+    one_by_one = process.condition(outcomes.part(0, 10), fit)
+    for number in range(10, 25):
+        one_by_one.covariance(columns)
+        one_by_one = one_by_one.extended(outcomes.part(number, number + 1))
+    np.testing.assert_allclose(one_by_one.mean, together.mean, rtol=1e-9)
+    np.testing.assert_allclose(one_by_one.std, together.std, rtol=1e-6)
+    np.testing.assert_allclose(one_by_one.covariance(columns), together.covariance(columns), atol=1e-9)
+
+
+def test_portions_of_outcomes_give_the_same_bits(case):
+    process, _, _, outcomes = case
+    fit, columns = process.fit(outcomes.part(0, 10)), np.arange(0, 100, 7)
+    at_once = process.condition(outcomes, fit)
+    portions = process.condition(outcomes.part(0, 13), fit)
+    portions.covariance(columns)
+    portions = portions.extended(outcomes.part(13, 25))
+    np.testing.assert_array_equal(at_once.mean, portions.mean)
+    np.testing.assert_array_equal(at_once.std, portions.std)
+    np.testing.assert_array_equal(at_once.covariance(columns), portions.covariance(columns))
+    assert at_once.digest == portions.digest
 
 
 def test_prediction_in_blocks_changes_nothing(case, monkeypatch):
     process, _, _, outcomes = case
     fit = process.fit(outcomes)
     whole = process.condition(outcomes, fit)
-    monkeypatch.setattr(surrogate, "BLOCK", 7)
+    monkeypatch.setattr(surrogate, "BLOCK", 200)
     parts = process.condition(outcomes, fit)
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-10)
     np.testing.assert_allclose(parts.covariance(np.arange(5)), whole.covariance(np.arange(5)), atol=1e-9)
@@ -98,9 +183,9 @@ def test_a_failed_fit_says_so_and_leaves_usable_numbers(case, monkeypatch):
     process, _, _, outcomes = case
 
     def broken(*_):
-        raise surrogate.NotPSDError("no root")
+        raise torch.linalg.LinAlgError("no root")
 
-    monkeypatch.setattr(surrogate, "_fit_hyperparameters", broken)
+    monkeypatch.setattr(fitting, "negative_log_density", broken)
     fit = process.fit(outcomes)
     assert not fit.ok
     assert np.isfinite(process.condition(outcomes, fit).mean).all()
@@ -109,14 +194,12 @@ def test_a_failed_fit_says_so_and_leaves_usable_numbers(case, monkeypatch):
 def test_a_net_starts_as_the_identity_and_is_held_by_its_prior(case):
     _, features, _, outcomes = case
 
-    def kernel():
-        return CandidateKernel(6, Warp(6, 8, 0.1, torch.Generator().manual_seed(1)))
+    def net():
+        return Warp(12, 8, 0.1, torch.Generator().manual_seed(1))
 
     table = torch.as_tensor(features.table)
-    np.testing.assert_array_equal(kernel().warp(table).detach().numpy(), features.table)
-    fit = GaussianProcess(features.table, kernel, steps=20).fit(outcomes)
-    moved = kernel()
-    moved.load_state_dict({k.removeprefix("covar_module."): v for k, v in fit.state.items()}, strict=False)
-    shift = (moved.warp(table) - table).detach().numpy()
-    assert 0 < np.sqrt(np.mean(np.sum(shift[:, :6] ** 2, axis=1))) < 1
-    assert not shift[:, 6:].any()
+    np.testing.assert_array_equal(net()(table).detach().numpy(), features.table)
+    fit = GaussianProcess(features.table, 12, net, steps=20).fit(outcomes)
+    shift = (fit.hyper.compared(table) - table).numpy()
+    assert 0 < np.sqrt(np.mean(np.sum(shift[:, :12] ** 2, axis=1))) < 1
+    assert not shift[:, 12:].any()

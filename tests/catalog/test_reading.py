@@ -133,5 +133,5 @@ def test_provenance_names_what_decides():
 
     found = code_version()
     assert set(found) == {"version", "git", "packages", "machine", "operator"}
-    assert {"numpy", "torch", "botorch", "bluesky", "ophyd"} <= set(found["packages"])
+    assert {"numpy", "torch", "scipy", "bluesky", "ophyd"} <= set(found["packages"])
     assert found["git"] is None or len(found["git"]["hash"]) == 40

@@ -1,0 +1,190 @@
+"""Hyper-parameters of a Gaussian process: their priors, and the most probable ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from torch import Tensor
+
+from .kernels import RMS_PATCH, RMS_XY, Warp, correlation, distances
+
+# Log-normal priors (mean and standard deviation of the logarithm). For length scales the
+# dimension-scaled one, sqrt 2 + log(d) / 2 and sqrt 3, of Hvarfner, Hellsten & Nardi (2024),
+# doi:10.48550/arXiv.2402.02229; it is stated for the unit cube, whose points have a root mean
+# square norm of sqrt(d / 12). For the noise variance of standardised outcomes, theirs as well.
+_SCALE_STD = math.sqrt(3)
+_NOISE_MEAN, _NOISE_STD = -4.0, 1.0
+_LEAST_SCALE = 0.025  # in units of the root mean square norm
+_LEAST_NOISE = 1e-5
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """Hyper-parameters for standardised outcomes.
+
+    Attributes
+    ----------
+    scales : Tensor, shape (part,)
+        Length scale of each kind of distance.
+    noise : float
+        Variance that every outcome has beside its own.
+    mean : float
+        Of the process.
+    net : Warp or None
+        Moves the features before they are compared.
+    """
+
+    scales: Tensor
+    noise: float
+    mean: float
+    net: Warp | None
+
+    def compared(self, table: Tensor) -> Tensor:
+        """Return features as they are compared, same shape."""
+        if self.net is None:
+            return table
+        with torch.no_grad():
+            return self.net(table)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What hyper-parameters are fitted to.
+
+    Attributes
+    ----------
+    table : Tensor, shape (outcome, feature)
+        Features of the candidates that were measured.
+    patch_columns : int
+        How many of the columns describe the patch.
+    target : Tensor, shape (outcome,)
+        Standardised outcomes.
+    known : Tensor, shape (outcome,)
+        Known part of their noise variance.
+    """
+
+    table: Tensor
+    patch_columns: int
+    target: Tensor
+    known: Tensor
+
+
+def initial(training: Training, net: Warp | None) -> Hyper:
+    """Return the mode of the priors."""
+    return _hyper(torch.as_tensor(_start(_priors(training))), net)
+
+
+def fit(training: Training, net: Warp | None, steps: int) -> Hyper:
+    """Return the most probable hyper-parameters.
+
+    A net is trained with the others held, between two searches for the others.
+
+    Parameters
+    ----------
+    training : Training
+        At least one outcome.
+    net : Warp, optional
+        Trained in place.
+    steps : int
+        Adam steps for the net.
+
+    Raises
+    ------
+    torch.linalg.LinAlgError
+        When a covariance has no root, as where outcomes are not finite.
+    """
+    theta = _search(training, net, _start(_priors(training)), 60)
+    if net is not None and steps:
+        _train(training, net, theta, steps)
+        theta = _search(training, net, theta, 20)
+    return _hyper(torch.as_tensor(theta), net)
+
+
+def negative_log_density(theta: Tensor, parts: list[Tensor], training: Training) -> Tensor:
+    """Return minus the logarithm of likelihood times priors, up to a constant, per outcome.
+
+    Rasmussen & Williams (2006), algorithm 2.1, ISBN 0-262-18253-X.
+
+    Parameters
+    ----------
+    theta : Tensor, shape (part + 2,)
+        Logarithms of length scales and of the noise variance, and the mean.
+    parts : list of Tensor, each of shape (outcome, outcome)
+        Distances of the outcomes' candidates.
+    training : Training
+        What to explain.
+    """
+    noise = training.known + theta[-2].exp()
+    root = torch.linalg.cholesky(correlation(parts, theta[:-2].exp()) + noise.diag())
+    white = torch.linalg.solve_triangular(root, (training.target - theta[-1])[:, None], upper=False)
+    misfit = 0.5 * white.square().sum() + root.diagonal().log().sum()
+    mean, std = _priors(training)
+    # theta itself is the Jacobian: a density of the parameters, not of their logarithms.
+    prior = (0.5 * ((theta[:-1] - mean) / std).square() + theta[:-1]).sum()
+    return (misfit + prior) / len(training.target)
+
+
+def _priors(training: Training) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of the logarithm of each scale and of the noise."""
+    norms = [RMS_PATCH, RMS_XY] if training.patch_columns else [RMS_XY]
+    mean = [math.sqrt(2) + math.log(math.sqrt(12) * norm) for norm in norms]
+    std = [_SCALE_STD] * len(norms)
+    return torch.tensor([*mean, _NOISE_MEAN]).double(), torch.tensor([*std, _NOISE_STD]).double()
+
+
+def _start(priors: tuple[Tensor, Tensor]) -> NDArray[np.float64]:
+    mean, std = priors
+    return np.append((mean - std.square()).numpy(), 0.0)
+
+
+def _bounds(training: Training) -> list[tuple[float | None, None]]:
+    norms = [RMS_PATCH, RMS_XY] if training.patch_columns else [RMS_XY]
+    least = [math.log(_LEAST_SCALE * norm) for norm in norms]
+    return [*((bound, None) for bound in least), (math.log(_LEAST_NOISE), None), (None, None)]
+
+
+def _search(training: Training, net: Warp | None, start: NDArray[np.float64], iterations: int) -> NDArray[np.float64]:
+    """Return the best parameters near ``start``, with the net as it is."""
+    table = Hyper(torch.empty(0), 0.0, 0.0, net).compared(training.table)
+    parts = distances(table, table, training.patch_columns)
+    objective = _with_gradient(lambda theta: negative_log_density(theta, parts, training))
+    options = {"maxiter": iterations, "ftol": 1e-7, "gtol": 1e-4}
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=_bounds(training), options=options)
+    return found.x
+
+
+def _with_gradient(
+    function: Callable[[Tensor], Tensor],
+) -> Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]:
+    """Return ``function`` with its gradient, for NumPy."""
+
+    def both(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        at = torch.tensor(theta, requires_grad=True)
+        value = function(at)
+        (gradient,) = torch.autograd.grad(value, at)
+        return float(value.detach()), gradient.numpy()
+
+    return both
+
+
+def _train(training: Training, net: Warp, theta: NDArray[np.float64], steps: int) -> None:
+    """Take Adam steps on the net's weights with everything else held."""
+    weights, held = list(net.parameters()), torch.as_tensor(theta)
+    optimizer = torch.optim.Adam(weights, lr=0.01)
+    for _ in range(steps):
+        table = net(training.table)
+        parts = distances(table, table, training.patch_columns)
+        value = negative_log_density(held, parts, training) - net.log_prior() / len(training.target)
+        for weight, gradient in zip(weights, torch.autograd.grad(value, weights), strict=True):
+            weight.grad = gradient
+        optimizer.step()
+
+
+def _hyper(theta: Tensor, net: Warp | None) -> Hyper:
+    return Hyper(theta[:-2].exp(), float(theta[-2].exp()), float(theta[-1]), net)
