@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import warnings
@@ -38,9 +39,9 @@ class EmbeddedTiled:
 
         context_class = _context_class()
         try:
-            app = make_app(folder, readable, _API_KEY)
+            app = Orderly(make_app(folder, readable, _API_KEY))
             logging.getLogger("tiled.server.app").setLevel(logging.WARNING)  # there is no server to announce
-            self._context = context_class.from_app(app)
+            self._context = context_class.from_app(app, api_key=_API_KEY)
         except Exception as error:  # Tiled raises whatever its parts raise
             raise CatalogError(f"the Tiled folder {folder} cannot be opened: {error}") from error
         self.client: Any = from_context(self._context)
@@ -78,6 +79,43 @@ class RemoteTiled:
     def close(self) -> None:
         """End the connection."""
         self.client.context.http_client.close()
+
+
+class Orderly:
+    """An ASGI application that ends after its last answer and refuses what comes later.
+
+    Tiled ends its own application with the interpreter, whatever threads go on asking it, and
+    then waits for their requests; one whose asker had been cut off kept the process for ever.
+    """
+
+    def __init__(self, app: Any):
+        self._app = app
+        self._ended = False
+        self._requests = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, lambda: self._receive_last(receive), send)
+            return
+        if self._ended:
+            raise RuntimeError("Tiled has ended")
+        self._requests += 1
+        self._idle.clear()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._requests -= 1
+            if not self._requests:
+                self._idle.set()
+
+    async def _receive_last(self, receive: Any) -> Any:
+        message = await receive()
+        if message["type"] == "lifespan.shutdown":
+            self._ended = True
+            await self._idle.wait()
+        return message
 
 
 def _context_class() -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -128,6 +127,8 @@ class RunUpload:
                 self._write = tiled_writer(client)
             self._write(name, self._caster(name, doc))
         except Exception as error:  # tried once more as a whole at the end of the run
+            if _is_ending():
+                raise
             self._failure = _reason(error)
             _log.warning("run %s is not in Tiled yet: %s", self._path.stem, self._failure)
 
@@ -148,10 +149,10 @@ class RunUpload:
         write_state(self._path, "stored")
 
     def _reject(self, error: Exception) -> None:
-        reason = _reason(error)
-        if _is_ending(error):
-            _log.warning("run %s goes to Tiled at the next opening: %s", self._path.stem, reason)
+        if _is_ending():
+            _log.warning("run %s goes to Tiled at the next opening: the process ends", self._path.stem)
             return
+        reason = _reason(error)
         _log.warning("run %s is in the journal only: %s", self._path.stem, reason)
         try:
             write_state(self._path, f"rejected: {reason}")
@@ -159,17 +160,9 @@ class RunUpload:
             _log.warning("the state of %s cannot be written: %s", self._path.stem, trouble)
 
 
-def _is_ending(error: BaseException | None) -> bool:
-    """Return whether it failed only because the interpreter is ending and took threads away."""
-    if not threading.main_thread().is_alive():
-        return True
-    while error is not None:
-        # Python has no class for it: "can't register atexit after shutdown",
-        # "cannot schedule new futures after (interpreter) shutdown", "can't start new thread at interpreter shutdown".
-        if re.search("(after|at|after interpreter|at interpreter) shutdown", str(error)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def _is_ending() -> bool:
+    """Return whether the interpreter is ending, which ends Tiled and takes threads and pools away."""
+    return threading._SHUTTING_DOWN  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _reason(error: Exception) -> str:

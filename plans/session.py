@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import threading
@@ -66,13 +67,44 @@ def open_session(
 def session_on(store: Catalog, instrument: str | Path, options: dict[str, Any] | None = None) -> Iterator[Session]:
     """As :func:`open_session`, on a catalogue that is open and stays so."""
     with contextlib.ExitStack() as stack:
+        engine = stack.enter_context(run_engine())
         device = open_instrument(instrument, data_root=store.data_root, options=options)
         stack.callback(device.close)
-        engine = RunEngine({})
         engine.subscribe(store.writer())
         stack.callback(_abort_paused, engine)
         stack.enter_context(_orderly_termination(engine))
         yield Session(engine, device, store)
+
+
+@contextlib.contextmanager
+def run_engine(**options: Any) -> Iterator[RunEngine]:
+    """Make a RunEngine whose event loop and thread end with it.
+
+    Parameters
+    ----------
+    **options
+        Of ``RunEngine``.
+    """
+    loop = _Loop()
+    engine = RunEngine({}, loop=loop, **options)
+    try:
+        yield engine
+    finally:
+        if engine.state == "idle":  # else a plan is stuck in its thread, and waiting for that would never end
+            loop.call_soon_threadsafe(loop.stop)
+            engine._th.join()
+            loop.close()
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """Once closed, drops what statuses tell it that nobody waits for: an aborted scan ends after its plan."""
+
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        try:
+            return super().call_soon_threadsafe(callback, *args, context=context)
+        except RuntimeError:
+            if not self.is_closed():
+                raise
 
 
 def _abort_paused(engine: RunEngine) -> None:

@@ -1,22 +1,21 @@
 """Our agents in the plans of bluesky-adaptive, without any change."""
 
 import pytest
-from bluesky import RunEngine
 from bluesky_adaptive import protocols
 from bluesky_adaptive.plan_stubs import navigate_to_best
 from bluesky_adaptive.plans import optimize
 from ophyd.sim import SynAxis, SynSignal
 
 from probeline.agents.check import landscape
+from probeline.plans.session import run_engine
 
 from .worlds import agent_on, small_problem
 
 
 @pytest.fixture(scope="module")
 def engine():
-    made = RunEngine({})
-    yield made
-    made.loop.call_soon_threadsafe(made.loop.stop)
+    with run_engine() as made:
+        yield made
 
 
 @pytest.mark.parametrize("kind", ["gp", "greedy_channel"])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from bluesky import RunEngine
 
 from probeline import catalog as catalogs
+from probeline.plans.session import run_engine
 
 from .catalog_devices import FrameCamera, Sensor
 
@@ -32,7 +32,8 @@ def catalog(empty_catalog, tmp_path):
 @pytest.fixture
 def engine():
     """A RunEngine."""
-    return RunEngine({}, context_managers=[])
+    with run_engine(context_managers=[]) as engine:
+        yield engine
 
 
 @pytest.fixture

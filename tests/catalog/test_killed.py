@@ -52,7 +52,6 @@ def test_a_killed_process_loses_no_acknowledged_event(catalog):
 
 
 @pytest.mark.system
-@pytest.mark.skip(reason="open: once in five runs the process did not end within its time limit")
 def test_a_process_ends_by_itself_without_closing(catalog):
     root = catalog.root
     catalog.close()

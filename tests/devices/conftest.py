@@ -7,7 +7,6 @@ import os
 os.environ["MPLBACKEND"] = "Agg"
 
 import pytest
-from bluesky import RunEngine
 from bluesky.callbacks.best_effort import BestEffortCallback
 
 from probeline.core.envelope import Envelope
@@ -17,6 +16,7 @@ from probeline.devices.factory import open_instrument
 from probeline.devices.guard import Guard
 from probeline.devices.instrument_file import parse_instrument
 from probeline.devices.instruments import assemble
+from probeline.plans.session import run_engine
 
 from .device_fakes import FakeDriver
 
@@ -77,10 +77,10 @@ def stem(tmp_path):
 @pytest.fixture
 def engine():
     """A RunEngine with a best-effort callback; ``engine.docs`` are the documents so far."""
-    engine = RunEngine({})
-    table = BestEffortCallback()
-    table.disable_plots()
-    engine.subscribe(table)
-    engine.docs = []
-    engine.subscribe(lambda name, doc: engine.docs.append((name, doc)))
-    return engine
+    with run_engine() as engine:
+        table = BestEffortCallback()
+        table.disable_plots()
+        engine.subscribe(table)
+        engine.docs = []
+        engine.subscribe(lambda name, doc: engine.docs.append((name, doc)))
+        yield engine

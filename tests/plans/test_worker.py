@@ -6,9 +6,9 @@ import threading
 
 import bluesky.plan_stubs as bps
 import pytest
-from bluesky import RunEngine
 from bluesky.utils import RunEngineInterrupted
 
+from probeline.plans.session import run_engine
 from probeline.plans.worker import AgentWorker, await_future
 
 
@@ -26,8 +26,14 @@ class _Thinker:
         raise ValueError("no")
 
 
-def test_a_pause_takes_effect_while_the_agent_thinks():
-    agent, engine, answers = _Thinker(), RunEngine({}, context_managers=[]), []
+@pytest.fixture
+def engine():
+    with run_engine(context_managers=[]) as engine:
+        yield engine
+
+
+def test_a_pause_takes_effect_while_the_agent_thinks(engine):
+    agent, answers = _Thinker(), []
     worker = AgentWorker(lambda: agent)
 
     def plan():
@@ -49,8 +55,8 @@ def test_a_pause_takes_effect_while_the_agent_thinks():
     assert len(agent.calls) == 1  # a rewound wait asks nothing twice
 
 
-def test_an_exception_of_the_agent_reaches_the_plan():
-    engine, worker = RunEngine({}, context_managers=[]), AgentWorker(_Thinker)
+def test_an_exception_of_the_agent_reaches_the_plan(engine):
+    worker = AgentWorker(_Thinker)
 
     def plan():
         future = worker.submit("fail")
@@ -62,8 +68,8 @@ def test_an_exception_of_the_agent_reaches_the_plan():
     worker.close()
 
 
-def test_waiting_can_end_before_the_agent_does():
-    agent, engine, done = _Thinker(), RunEngine({}, context_managers=[]), []
+def test_waiting_can_end_before_the_agent_does(engine):
+    agent, done = _Thinker(), []
     worker = AgentWorker(lambda: agent)
 
     def plan():
