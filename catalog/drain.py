@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,16 +66,18 @@ class Drain:
                 "flush() again or see runs() for the reason"
             )
 
-    def close(self, timeout: float) -> bool:
-        """Hand over what is left, end the thread, and return whether it ended within ``timeout`` (s)."""
-        deadline = time.monotonic() + timeout
+    def close(self, timeout: float | None = None) -> bool:
+        """Hand over what is left, end the thread, and return whether it ended within ``timeout`` (s).
+
+        When the interpreter is ending, only the document in hand is still handed over.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join(max(deadline - time.monotonic(), 0.0))
-            return not self._thread.is_alive()
-        return True
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         while True:

@@ -96,6 +96,13 @@ class Orderly:
         self._idle.set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request, or see the application through its life.
+
+        Raises
+        ------
+        RuntimeError
+            For a request after the end.
+        """
         if scope["type"] == "lifespan":
             await self._app(scope, lambda: self._receive_last(receive), send)
             return
