@@ -138,7 +138,7 @@ def test_jobs_cover_every_task_and_the_measured_data_have_thirty_seeds():
     for task in ("beacon-dkl", "stem-eds-particles"):
         of_task = [job for job in work if job.task == task]
         assert [job.seed for job in of_task] == list(range(1000, 1030))
-        assert all(entry.seeds >= 30 for entry in entries_of(task) if entry.agent != "dkl")
+        assert all(job.entries == entries_of(task) for job in of_task)
     assert all(job.relation == job.task.startswith("pfm-") for job in work)
 
 
