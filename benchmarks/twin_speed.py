@@ -43,7 +43,7 @@ def main() -> None:
 
     def computed() -> None:
         loops, up = world.loops(points[0], points[1], 2.0)
-        run_cycles(bias, loops, up, 1)
+        loops.response(bias, run_cycles(bias, loops, up, 1))
 
     def write_many() -> None:
         for x, y in rng.uniform(-0.5e-6, 0.5e-6, (WRITTEN, 2)):

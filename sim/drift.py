@@ -77,8 +77,8 @@ class Drift:
         """Return the displacement (m), shape ``(axes, *t.shape)``, at times ``t`` (s, >= 0)."""
         time = np.asarray(t, float)
         knots, where = np.unique(np.floor(time.ravel() / _KNOT), return_inverse=True)
-        start, start_velocity = self._exact(knots * _KNOT)
-        end, end_velocity = self._exact((knots + 1) * _KNOT)
+        place, velocity = self._exact(np.concatenate([knots, knots + 1]) * _KNOT)
+        (start, end), (start_velocity, end_velocity) = np.split(place, 2, axis=1), np.split(velocity, 2, axis=1)
         # Cubic Hermite in the form of its power coefficients, one set per interval.
         rise = end - start
         slope, final = start_velocity * _KNOT, end_velocity * _KNOT

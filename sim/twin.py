@@ -15,7 +15,7 @@ from .world import World
 
 Block = tuple[int, NDArray[np.float64], float]
 
-_PIECE = 0.1  # s of wall time after which a paced wait looks whether it was ended
+HARMLESS_BIAS = 1.0  # V; a larger one, held in contact, poles a film, which neither twins nor replays model
 _TYPES = {"number": (int, float), "integer": (int,), "boolean": (bool,), "string": (str,)}
 
 
@@ -24,6 +24,8 @@ class TwinAcquisition:
 
     Parameters
     ----------
+    world : World
+        Whose time passes.
     blocks : iterator of (first, block, clock)
         Computes block after block and lets the world's time pass. Blocks go to
         ``data[(slice(None), slice(first, first + n))]``: the second axis is filled in order.
@@ -34,7 +36,10 @@ class TwinAcquisition:
         index of the second axis (s), NaN where aborted.
     """
 
-    def __init__(self, blocks: Iterator[Block], shape: tuple[int, ...], finish: Callable[..., dict[str, Any]]):
+    def __init__(
+        self, world: World, blocks: Iterator[Block], shape: tuple[int, ...], finish: Callable[..., dict[str, Any]]
+    ):
+        self._world = world
         self._blocks = blocks
         self._data = np.full(shape, np.nan)
         self._clocks = np.full(shape[1] if len(shape) > 1 else 1, np.nan)
@@ -54,8 +59,12 @@ class TwinAcquisition:
     def _next(self) -> Block | None:
         """Compute one block; the lock lets one thread follow while another waits for the result."""
         with self._lock:
-            item = next(self._blocks, None)
-            if item is None:
+            try:
+                item = next(self._blocks, None)
+            except BaseException:
+                self._done = True
+                raise
+            if item is None or self._aborted.is_set():
                 self._done = True
                 return None
             first, block, clock = item
@@ -68,9 +77,11 @@ class TwinAcquisition:
             return item
 
     def abort(self) -> None:
-        """End it now; what is missing stays NaN."""
+        """End it now; what is missing, a block that is being computed included, stays NaN."""
         self._aborted.set()
-        self._done = True
+        self._world.interrupt()
+        with self._lock:  # whoever goes on after this must not find time passing
+            self._done = True
 
     @property
     def running(self) -> bool:
@@ -102,7 +113,8 @@ class TwinDriver:
         self._signals = dict(signals)
         self._values = dict(values)
         self._acquisition: TwinAcquisition | None = None
-        self._held = threading.Event()
+        for key in self._values:
+            self._check_value(key, self._values[key])
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Any]:
         """Return the value of each key."""
@@ -121,6 +133,13 @@ class TwinDriver:
         info = self._signals.get(key)
         if info is None or not info["writable"]:
             raise CommandRejected(f"signal {key!r} {'is read-only' if info else 'does not exist'}")
+        self._check_value(key, value)
+
+    def _check_value(self, key: str, value: Any) -> None:
+        """Raise unless the signal may have the value, whoever sets it."""
+        info = self._signals.get(key)
+        if info is None:
+            raise CommandRejected(f"signal {key!r} does not exist")
         if not isinstance(value, _TYPES[info["dtype"]]) or (isinstance(value, bool) and info["dtype"] != "boolean"):
             raise CommandRejected(f"{key} = {value!r} is not a {info['dtype']}")
         if info["dtype"] in ("number", "integer"):
@@ -139,7 +158,7 @@ class TwinDriver:
         return self._world.time
 
     def wait(self, seconds: float) -> None:
-        """Let virtual time pass; ``hold`` from another thread ends a paced wait early.
+        """Let virtual time pass; ``hold`` from another thread ends a paced wait at once.
 
         Raises
         ------
@@ -148,11 +167,7 @@ class TwinDriver:
         """
         if not (math.isfinite(seconds) and seconds >= 0):
             raise LimitError("waiting time", float(seconds), "0 s or more", "s")
-        self._held.clear()
-        end = self._world.time + seconds
-        piece = math.inf if self._world.pace is None else _PIECE * self._world.pace
-        while self._world.time < end and not self._held.is_set():
-            self._world.advance_to(min(end, self._world.time + piece))
+        self._world.advance(seconds)
 
     def state(self) -> dict[str, Any]:
         """Return the state that reopens the twin exactly as it is; JSON."""
@@ -169,9 +184,9 @@ class TwinDriver:
 
     def hold(self) -> None:
         """End what is running or waiting, change nothing else."""
-        self._held.set()
         if self._acquisition is not None:
             self._acquisition.abort()
+        self._world.interrupt()
 
     def close(self) -> None:
         """End what is running."""

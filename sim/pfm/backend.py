@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ...core.errors import SpecError, UnknownNameError
 from .driver import METADATA, SCAN_RANGE, SIGNALS, PFMDriver
 from .film import Family, Film
-from .world import PFMWorld
+from .world import PFMState, PFMWorld
 
 
 class PFMOptions(BaseModel):
@@ -23,8 +23,22 @@ class PFMOptions(BaseModel):
     drift: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     noise: float = Field(default=1.0, ge=0, allow_inf_nan=False)
     tilt: float = Field(default=1.0, ge=0, allow_inf_nan=False)
-    state: dict[str, Any] | None = None
+    state: PFMState | None = None
     pace: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _same_world(self) -> PFMOptions:
+        left = self.state
+        if left is not None and (left.seed, left.family) != (self.seed, self.family):
+            raise ValueError(
+                f"the state is of seed {left.seed} and family {left.family}, not of seed {self.seed} and {self.family}"
+            )
+        return self
+
+    @property
+    def left(self) -> dict[str, Any] | None:
+        """The state as the world and the driver take it."""
+        return None if self.state is None else self.state.model_dump()
 
 
 def parse_options(options: Mapping[str, Any]) -> PFMOptions:
@@ -58,7 +72,8 @@ def open_world(options: Mapping[str, Any], film: Film | None = None) -> PFMWorld
     SpecError
         For an unknown or wrong option.
     """
-    return PFMWorld(**dict(parse_options(options)), film=film)
+    parsed = parse_options(options)
+    return PFMWorld(**{**dict(parsed), "state": parsed.left}, film=film)
 
 
 def arguments() -> list[str]:
@@ -84,7 +99,7 @@ def open_driver(argument: str, options: Mapping[str, Any]) -> PFMDriver:
         For an unknown or wrong option.
     """
     _require_no_argument(argument)
-    return PFMDriver(open_world(options), options.get("state"))
+    return PFMDriver(open_world(options), parse_options(options).left)
 
 
 def default_instrument(argument: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...core.errors import CommandRejected, LimitError, NotSupported
 from ...devices.drivers import Description, ScanSettings, SignalInfo
-from ..twin import Block, TwinAcquisition, TwinDriver
+from ..twin import HARMLESS_BIAS, Block, TwinAcquisition, TwinDriver
 from . import spectroscopy
 from .imaging import CHANNELS, Excitation, scan_lines
 from .raster import Raster
@@ -26,7 +26,6 @@ SETTLE_TIME = 0.5  # s, after a move
 _SPEED = 10e-6  # m/s
 _SHORTEST_MOVE = 0.2  # s
 _BLOCK = 16  # lines computed and delivered together
-_HARMLESS_BIAS = 1.0  # V; more would pole the film under a scanning tip, which is not modelled
 
 SIGNALS: dict[str, SignalInfo] = {
     "bias": {
@@ -35,7 +34,7 @@ SIGNALS: dict[str, SignalInfo] = {
         "dtype": "number",
         "limits": (-10.0, 10.0),
         "resolution": 1e-3,
-        "doc": "Constant bias of the tip; the sample is grounded.",
+        "doc": f"Constant bias of the tip; the sample is grounded. In contact at most {HARMLESS_BIAS:g} V.",
     },
     "setpoint": {
         "unit": "V",
@@ -102,8 +101,17 @@ INITIAL = {
 
 METADATA: dict[str, Any] = {
     "sample": {"id": "simulated", "material": "PbTiO3 film, geometric model", "mount": "none"},
-    "probe": {"id": "simulated", "model": "conductive contact", "k_N_per_m": 3.0, "f0_Hz": 70e3},
+    "probe": {
+        "id": "simulated",
+        "model": "conductive contact",
+        "k_N_per_m": 3.0,
+        "f0_Hz": 70e3,
+        "Q": 150.0,
+        "invols_nm_per_V": None,  # deflection stays in V: nothing was calibrated
+        "invols_date": None,
+    },
     "bias_convention": "tip",
+    "environment": {"gas": "air", "temperature_K": 293.0},
 }
 
 
@@ -122,8 +130,8 @@ class PFMDriver(TwinDriver):
         state = state or {}
         super().__init__(world, SIGNALS, {**INITIAL, **state.get("values", {})})
         self._pfm = world
-        x, y = state.get("position", (0.0, 0.0))
-        self._position = (float(x), float(y))
+        self._position = _inside(*state.get("position", (0.0, 0.0)))
+        self._refuse_to_pole(self._values["bias"], self._values["tip"] != "withdrawn")
 
     def describe(self) -> Description:
         """Return what this controller is and can do."""
@@ -164,6 +172,29 @@ class PFMDriver(TwinDriver):
             values.update({key: float(now[key]()) for key in keys if key in now})
         return values
 
+    def set_many(self, values: Mapping[str, Any]) -> None:
+        """Check all values, then set them together; ``Busy`` while an acquisition runs."""
+        self._require_idle()
+        super().set_many(values)
+
+    def _check(self, key: str, value: Any) -> None:
+        super()._check(key, value)
+        if key == "bias":
+            self._refuse_to_pole(value, self._values["tip"] != "withdrawn")
+        if key == "feedback" and value:
+            self._require_contact()
+
+    def _refuse_to_pole(self, bias: float, contact: bool) -> None:
+        if contact and abs(bias) > HARMLESS_BIAS:
+            raise CommandRejected(
+                f"a bias of {bias:g} V held in contact would pole the film, which this twin does not model; stay "
+                f"within {HARMLESS_BIAS:g} V, withdraw first, or measure a switching loop"
+            )
+
+    def _require_contact(self) -> None:
+        if self._values["tip"] == "withdrawn":
+            raise CommandRejected("the tip is withdrawn, the z loop cannot be closed; call approach() first")
+
     def _apply(self, values: Mapping[str, Any]) -> None:
         plain = {key: value for key, value in values.items() if key != "feedback"}
         super()._apply(plain)
@@ -185,11 +216,13 @@ class PFMDriver(TwinDriver):
         ------
         CommandRejected
             When the tip is withdrawn.
+        Busy
+            While an acquisition runs.
         """
+        self._require_idle()
         if on == self._values["feedback"]:
             return
-        if self._values["tip"] == "withdrawn":
-            raise CommandRejected("the tip is withdrawn, the z loop cannot be closed; call approach() first")
+        self._require_contact()
         if not on:
             self._values.update(self.get_many(["z", "deflection"]))
         self._values.update(feedback=on, tip="tracking" if on else "open")
@@ -202,8 +235,17 @@ class PFMDriver(TwinDriver):
         self._values.update(feedback=False, tip="withdrawn", z=Z_LIMIT, deflection=0.0)
 
     def approach(self) -> None:
-        """Bring the tip to the setpoint and close the loop."""
+        """Bring the tip to the setpoint and close the loop.
+
+        Raises
+        ------
+        CommandRejected
+            At a bias that would pole the film.
+        Busy
+            While an acquisition runs.
+        """
         self._require_idle()
+        self._refuse_to_pole(self._values["bias"], True)
         if self._values["tip"] == "withdrawn":
             self._pfm.advance(ENGAGE_TIME)
         self._values.update(feedback=True, tip="tracking")
@@ -240,14 +282,13 @@ class PFMDriver(TwinDriver):
             While an acquisition runs.
         """
         self._require_idle()
-        for name, value, low, high in (("x", x, *SCAN_RANGE[:2]), ("y", y, *SCAN_RANGE[2:])):
-            if not low <= value <= high:
-                raise LimitError(name, float(value), f"{low:g} to {high:g} m", "m", "choose a point in the scan range")
-        self._travel((float(x), float(y)))
+        self._travel(_inside(x, y))
 
     def _travel(self, target: tuple[float, float]) -> None:
-        self._pfm.advance(max(_SHORTEST_MOVE, math.dist(self._position, target) / _SPEED) + SETTLE_TIME)
-        self._position = target
+        here = self._position
+        share = self._pfm.advance(max(_SHORTEST_MOVE, math.dist(here, target) / _SPEED) + SETTLE_TIME)
+        on_the_way = (here[0] + share * (target[0] - here[0]), here[1] + share * (target[1] - here[1]))
+        self._position = target if share == 1 else on_the_way
 
     # Acquisition
 
@@ -259,16 +300,11 @@ class PFMDriver(TwinDriver):
         Busy
             While another acquisition runs.
         CommandRejected
-            When the tip does not track the surface, or the bias would pole the film.
+            When the tip does not track the surface.
         LimitError
             When the frame leaves the scan range.
         """
         self._require_tracking("a frame")
-        if abs(self._values["bias"]) > _HARMLESS_BIAS:
-            raise CommandRejected(
-                f"a frame at a bias of {self._values['bias']:g} V would pole the film, which this twin does not model; "
-                f"set the bias to within {_HARMLESS_BIAS:g} V"
-            )
         raster = Raster.checked(settings, SCAN_RANGE)
         clocks = np.full(raster.lines, np.nan)
 
@@ -276,7 +312,7 @@ class PFMDriver(TwinDriver):
             return {"data": data, "channels": [info["name"] for info in CHANNELS], "line_clock": clocks.copy()}
 
         shape = (len(CHANNELS), raster.lines, raster.pixels)
-        return self._begin(TwinAcquisition(self._frame(raster, clocks), shape, finish))
+        return self._begin(TwinAcquisition(self._pfm, self._frame(raster, clocks), shape, finish))
 
     def _frame(self, raster: Raster, clocks: np.ndarray) -> Iterator[Block]:
         """Yield blocks of lines; the end of each line goes to ``clocks``."""
@@ -327,7 +363,7 @@ class PFMDriver(TwinDriver):
                 "provenance": provenance,
             }
 
-        return self._begin(TwinAcquisition(self._loop(loop), loop.shape, finish))
+        return self._begin(TwinAcquisition(self._pfm, self._loop(loop), loop.shape, finish))
 
     def _loop(self, loop: LoopSettings) -> Iterator[Block]:
         exposure = self._pfm.exposure()
@@ -344,3 +380,13 @@ class PFMDriver(TwinDriver):
             raise CommandRejected(f"{what} needs contact, but the tip is withdrawn; call approach() first")
         if state != "tracking":
             raise CommandRejected(f"{what} needs the z loop, but it is open; call set_feedback(True) first")
+
+
+def _inside(x: Any, y: Any) -> tuple[float, float]:
+    """Return scanner coordinates (m), or raise where they are out of the scan range."""
+    for name, value, low, high in (("x", x, *SCAN_RANGE[:2]), ("y", y, *SCAN_RANGE[2:])):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise CommandRejected(f"{name} = {value!r} is not a number; give one in m")
+        if not low <= value <= high:
+            raise LimitError(name, float(value), f"{low:g} to {high:g} m", "m", "choose a point in the scan range")
+    return float(x), float(y)

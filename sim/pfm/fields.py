@@ -85,9 +85,15 @@ class Maps:
     ----------
     maps : mapping of str to ndarray, shape (GRID, GRID)
         Row is y, column is x. Single precision is kept: it is finer than bilinear is.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the maps, in their order.
     """
 
     def __init__(self, maps: Mapping[str, NDArray[np.float64]]):
+        self.names = tuple(maps)
         self._row = {name: number for number, name in enumerate(maps)}
         self._stack = np.stack([field.astype(np.float32).ravel() for field in maps.values()])
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fields import Maps, blur
-from .law import A_RESPONSE, A_SWITCHABLE, Law, property_maps, trend_properties
+from .law import Law, pristine_response, property_maps, trend_properties
 from .structure import Structure, draw_structure
 
 Family = Literal["c180", "ac_stripes", "mixed", "null_hidden", "null_trend"]
@@ -54,20 +54,20 @@ class Film:
         seen = draw_structure(seed, "image", walls=family != "ac_stripes", stripes=family != "c180")
         decides = draw_structure(seed, "hidden", walls=True, stripes=True) if family == "null_hidden" else seen
         properties = None if family == "null_trend" else property_maps(law, decides, seed, psf)
-        return cls(law, _image_maps(seen, psf), properties)
+        return cls(law, _image_maps(law, seen, psf), properties)
 
     def properties_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the first four arguments of :meth:`Law.loops` at ``x, y`` (m), shape (4, *x.shape)."""
         if self.properties is None:
             return trend_properties(self.law, x, y)
-        return self.properties.at(x, y, "coercivity", "a_fraction", "offset", "frozen")
+        return self.properties.at(x, y, *self.properties.names)
 
 
-def _image_maps(structure: Structure, psf: float) -> Maps:
-    switchable = 1 - (1 - A_SWITCHABLE) * structure.a_fraction
+def _image_maps(law: Law, structure: Structure, psf: float) -> Maps:
+    switchable = law.switchable(structure)
     sharp = {
         "polarization": structure.polarization,
-        "response": structure.polarization * (1 - (1 - A_RESPONSE) * structure.a_fraction),
+        "response": pristine_response(structure),
         "switchable": switchable,
         "switchable_pristine": structure.polarization * switchable,
     }

@@ -51,6 +51,21 @@ class LoopParameters:
             v_plus=imprint + factor * (self.v_plus - imprint),
         )
 
+    def response(self, bias: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the off-field piezoresponse (m/V), shape (point, ..., step), of a share of up polarisation.
+
+        Parameters
+        ----------
+        bias : ndarray, shape (step,)
+            Bias (V).
+        share : ndarray, shape (point, ..., step)
+            As from :func:`run_cycles`.
+        """
+        low, switchable, slope = (
+            values.reshape(-1, *(1,) * (share.ndim - 1)) for values in (self.low, self.switchable, self.slope)
+        )
+        return low + slope * bias + switchable * share
+
     def area(self) -> NDArray[np.float64]:
         """Return the area (m/V x V) that each saturated loop encloses, shape ``(point,)``.
 
@@ -139,8 +154,8 @@ def run_cycle(bias: NDArray[np.float64], loops: LoopParameters, up: NDArray[np.f
 
 def run_cycles(
     bias: NDArray[np.float64], loops: LoopParameters, up: NDArray[np.float64], cycles: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return off-field loops without noise, and the polarisation that they leave.
+) -> NDArray[np.float64]:
+    """Return the share of up polarisation, shape (point, cycle, step), after each step of several cycles.
 
     Parameters
     ----------
@@ -152,21 +167,12 @@ def run_cycles(
         Share of up polarisation before, 0 to 1.
     cycles : int
         How many; the first one has coercive biases larger by :data:`FIRST_CYCLE`.
-
-    Returns
-    -------
-    response : ndarray, shape (point, cycle, step)
-        Piezoresponse (m/V).
-    up : ndarray, shape (point,)
-        Share of up polarisation after.
     """
-    response = np.empty((len(up), cycles, len(bias)))
-    base = loops.low[:, None] + loops.slope[:, None] * bias
+    share = np.empty((len(up), cycles, len(bias)))
     for cycle in range(cycles):
-        share = run_cycle(bias, loops.stretched(FIRST_CYCLE) if cycle == 0 else loops, up)
-        response[:, cycle] = base + loops.switchable[:, None] * share
-        up = share[:, -1]
-    return response, up
+        share[:, cycle] = run_cycle(bias, loops.stretched(FIRST_CYCLE) if cycle == 0 else loops, up)
+        up = share[:, cycle, -1]
+    return share
 
 
 def polygon_area(bias: NDArray[np.float64], response: NDArray[np.float64]) -> NDArray[np.float64]:

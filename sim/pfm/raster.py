@@ -17,6 +17,8 @@ LINE_TIME = 1.0  # s, trace and retrace
 _ROUNDING = 1e-15  # m, what floating point may move a corner
 _COUNTS = {"pixels": (1, 4096), "lines": (1, 4096)}
 _RANGES = {
+    "center_x": (-1e-3, 1e-3, "m"),
+    "center_y": (-1e-3, 1e-3, "m"),
     "angle": (-2 * math.pi, 2 * math.pi, "rad"),
     "width": (1e-9, 1e-4, "m"),
     "height": (1e-9, 1e-4, "m"),
@@ -61,6 +63,8 @@ class Raster:
                 raise LimitError(name, value, f"a whole number, {least} to {most}")
         for name, (low, high, unit) in _RANGES.items():
             value = getattr(raster, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise CommandRejected(f"scan setting {name} = {value!r} is not a number; give one in {unit}")
             if not low <= value <= high:
                 raise LimitError(name, float(value), f"{low:g} to {high:g} {unit}", unit)
         raster._check_corners(scan_range)

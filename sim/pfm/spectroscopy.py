@@ -19,7 +19,8 @@ KIND = "switching_loop"
 DIMS = ["channel", "cycle", "field", "bias"]
 CHANNELS = ["x", "y"]
 DEFAULTS: dict[str, Any] = {"v_max": 8.0, "steps": 64, "cycles": 2, "step_time": 0.004}
-FOOTPRINT = 60e-9  # m, radius within which a loop may change the film
+FOOTPRINT = 60e-9  # m, radius beyond which a loop of default settings changes less than a tenth
+SWITCHED = 1e-3  # share of the polarisation below whose change a loop has left no domain
 OVERHEAD = 0.3  # s, to arm the sequence
 _RANGES = {"v_max": (0.1, 10.0, "V"), "step_time": (1e-4, 1.0, "s")}
 _COUNTS = {"steps": (8, 1024), "cycles": (1, 100)}
@@ -81,7 +82,7 @@ class LoopSettings:
 def loop_cycles(
     world: PFMWorld, settings: LoopSettings, position: tuple[float, float], gain: complex, exposure: int
 ) -> Iterator[Block]:
-    """Measure cycle after cycle, let its time pass, and leave a domain behind.
+    """Measure cycle after cycle, let its time pass, and leave a domain behind where it switched anything.
 
     Parameters
     ----------
@@ -111,13 +112,15 @@ def loop_cycles(
     bias = sweep(settings.v_max, settings.steps)
     frequency = cycle_frequency(vars(settings))
     loops, before = world.loops(np.array([x]), np.array([y]), frequency)
-    response, after = run_cycles(bias, loops, before, settings.cycles)
-    fields = np.stack([response[0], response[0] + world.electrostatic(bias)], axis=1)
+    share = run_cycles(bias, loops, before, settings.cycles)[0]
+    response = loops.response(bias, share[None])[0]
+    fields = np.stack([response + world.electrostatic(0.0), response + world.electrostatic(bias)], axis=1)
     data = _lock_in(world, fields, gain, settings.step_time, exposure)
     for cycle in range(settings.cycles):
         world.advance(settings.cycle_time)
-        duration = (cycle + 1) * settings.cycle_time
-        world.write(exposure, x, y, (float(before[0]), float(after[0])), settings.v_max, duration)
+        if np.abs(share[: cycle + 1] - before[0]).max() > SWITCHED:
+            duration = (cycle + 1) * settings.cycle_time
+            world.write(exposure, x, y, (float(before[0]), float(share[-1, -1])), settings.v_max, duration)
         yield cycle, data[:, cycle : cycle + 1], world.time
 
 

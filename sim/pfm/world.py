@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from ...core.rng import generator
 from ..drift import Drift
+from ..state import Real, TwinState
 from ..world import World
 from .film import Family, Film
 from .loops import LoopParameters, polygon_area, run_cycles, sweep
@@ -18,6 +20,28 @@ from .writing import Written, domain_radius
 
 _IMPRINT_SHIFT = 0.15  # V, of a place whose polarisation was switched fully: a modelling choice
 _NEAR_EXTREME = 0.05  # share of a cycle that the bias is within 10 % of its negative extreme
+
+
+class Domain(BaseModel):
+    """One domain that a loop left: where (m), how large (m), polarisation, and shift of later loops (V)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["domain"]
+    time: Real
+    exposure: int
+    x: Real
+    y: Real
+    radius: Real = Field(ge=0)
+    polarization: Real = Field(ge=-1, le=1)
+    imprint: Real
+
+
+class PFMState(TwinState):
+    """State of a PFM twin; ``family`` is that of the film."""
+
+    family: Family
+    acts: list[Domain]  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 @dataclass(frozen=True)
@@ -80,7 +104,9 @@ class Tip:
 class PFMWorld(World):
     """A ferroelectric film under a tip. Only scoring code may read it.
 
-    Sample coordinates are scanner coordinates plus :attr:`drift`.
+    Sample coordinates are scanner coordinates plus :attr:`drift`. Not modelled: the in-plane
+    response, the chance in nucleation and its short memory (the same bias always switches the
+    same share), and poling by a bias that is held.
 
     Parameters
     ----------
@@ -111,17 +137,21 @@ class PFMWorld(World):
         film: Film | None = None,
     ):
         super().__init__(seed, state, pace)
+        self.family = family
         self.noise_scale = noise
         self.tip = Tip.draw(seed, tilt)
         self.film = film or Film.draw(seed, family, self.tip.psf)
         self.drift = Drift(seed, scale=drift)
         self.z_drift = Drift(seed, "z_drift", axes=1, velocity=0.005e-9, settling=0.02e-9, scale=drift)
-        self._written = Written([], self.tip.psf)
+        self._written = Written(self.acts, self.tip.psf)
+
+    def state(self) -> dict[str, Any]:
+        """Return seed, family, time, exposures and acts; JSON."""
+        return {**super().state(), "family": self.family}
 
     def written(self) -> Written:
         """Return the domains written until now."""
-        if self._written.acts != self.acts:
-            self._written = Written(self.acts, self.tip.psf)
+        self._written.follow(self.acts)
         return self._written
 
     def surface(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -162,10 +192,10 @@ class PFMWorld(World):
         up : ndarray, shape (point,)
             Share of up polarisation, 0 to 1.
         """
-        coercivity, a_fraction, offset, frozen = self.film.properties_at(x, y)
+        coercivity, switchable, offset, stuck = self.film.properties_at(x, y)
         kept, polarization, shift = self.written().felt(x, y)
         polarization = polarization + kept * self.film.image.at(x, y, "polarization")[0]
-        loops = self.film.law.loops(coercivity, a_fraction, offset + shift, frozen, frequency)
+        loops = self.film.law.loops(coercivity, switchable, offset + shift, stuck, frequency)
         return loops, np.clip(0.5 * (1 + polarization), 0, 1)
 
     def electrostatic(self, bias: ArrayLike) -> NDArray[np.float64]:
@@ -221,7 +251,7 @@ class PFMWorld(World):
         for first in range(0, x.size, 2048):
             chunk = slice(first, first + 2048)
             loops, up = self.loops(x.ravel()[chunk], y.ravel()[chunk], cycle_frequency(loop))
-            last = gain * run_cycles(bias, loops, up, loop["cycles"])[0][:, -1]
+            last = gain * loops.response(bias, run_cycles(bias, loops, up, loop["cycles"])[:, -1])
             coercive, imprint = 0.5 * (loops.v_plus - loops.v_minus), 0.5 * (loops.v_plus + loops.v_minus)
             parts.append(np.stack([polygon_area(bias, last), np.ptp(last, axis=1), coercive, imprint]))
         values = np.concatenate(parts, axis=1).reshape(4, *x.shape)

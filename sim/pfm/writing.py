@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from scipy.special import erfc
 _DEPTH = 30e-9  # m
 _ACTIVATION = 1.2e9  # V/m
 _SPEED = 50.0  # m/s
+_KEYS = ("x", "y", "radius", "polarization", "imprint")
 _NEAR = 60e-9  # m beyond a written domain where the tip still feels it
 
 
+@lru_cache(maxsize=256)  # loops of one experiment share their settings
 def domain_radius(bias: float, seconds: float) -> float:
     """Return the radius (m) of the domain that ``bias`` (V) grows in ``seconds``.
 
@@ -44,10 +47,25 @@ class Written:
     """
 
     def __init__(self, acts: Sequence[Mapping[str, Any]], psf: float):
-        keys = ("x", "y", "radius", "polarization", "imprint")
-        self.acts = list(acts)
-        self._table = np.array([[act[key] for key in keys] for act in acts], float).reshape(-1, len(keys))
+        self._acts: list[Mapping[str, Any]] = []
+        self._rows = np.empty((64, len(_KEYS)))
         self._psf = psf
+        self.follow(acts)
+
+    def follow(self, acts: Sequence[Mapping[str, Any]]) -> None:
+        """Take over ``acts``, which may differ at their end from those of before; costs what differs."""
+        kept = min(len(acts), len(self._acts))
+        while kept and acts[kept - 1] is not self._acts[kept - 1]:
+            kept -= 1
+        self._acts[kept:] = acts[kept:]
+        while len(self._rows) < len(acts):
+            self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
+        for number in range(kept, len(acts)):
+            self._rows[number] = [acts[number][key] for key in _KEYS]
+
+    @property
+    def _table(self) -> NDArray[np.float64]:
+        return self._rows[: len(self._acts)]
 
     def near(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the rows of the acts that may be felt at any of ``x, y`` (m), oldest first."""

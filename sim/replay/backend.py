@@ -10,9 +10,17 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...core.errors import SpecError
+from ..state import TwinState
 from . import loaders
 from .dataset import Dataset
 from .driver import ReplayDriver
+
+
+class ReplayState(TwinState):
+    """State of a replay: whose, and which pixels (row, column) were measured."""
+
+    dataset: str
+    visited: list[tuple[int, int]]
 
 
 class ReplayOptions(BaseModel):
@@ -23,8 +31,8 @@ class ReplayOptions(BaseModel):
     seed: int = Field(default=0, ge=0)
     thin: float = Field(default=1.0, gt=0, le=1)
     noise: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    state: dict[str, Any] | None = None
-    pace: float | None = Field(default=None, gt=0)
+    state: ReplayState | None = None
+    pace: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -69,9 +77,8 @@ def open_driver(argument: str, options: Mapping[str, Any]) -> ReplayDriver:
     """
     dataset = loaders.load_dataset(argument)
     parsed = parse_options(dataset, options)
-    return ReplayDriver(
-        dataset, seed=parsed.seed, thin=parsed.thin, noise=parsed.noise, state=parsed.state, pace=parsed.pace
-    )
+    state = parsed.state.model_dump() if parsed.state else None
+    return ReplayDriver(dataset, seed=parsed.seed, thin=parsed.thin, noise=parsed.noise, state=state, pace=parsed.pace)
 
 
 def parse_options(dataset: Dataset, options: Mapping[str, Any]) -> ReplayOptions:
@@ -87,6 +94,12 @@ def parse_options(dataset: Dataset, options: Mapping[str, Any]) -> ReplayOptions
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise SpecError(f"options of replay:{dataset.name}: {problems}") from error
+    left = parsed.state
+    if left and (left.seed, left.dataset) != (parsed.seed, dataset.name):
+        raise SpecError(
+            f"the state is of seed {left.seed} and {left.dataset}, not of seed {parsed.seed} and {dataset.name}; "
+            "open the instrument that was left"
+        )
     counted = np.issubdtype(dataset.spectra.dtype, np.integer)
     if parsed.thin != 1 and not counted:
         raise SpecError(f"thin = {parsed.thin:g}: replay:{dataset.name} holds no counts to thin; leave it out")

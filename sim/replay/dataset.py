@@ -136,6 +136,10 @@ class Dataset:
     metadata: dict[str, Any]
 
     def __post_init__(self) -> None:
+        # What is not a number was not measured, whatever the file says.
+        finite = np.isfinite(self.spectra).all(axis=tuple(range(2, self.spectra.ndim)))
+        if finite.shape == self.valid.shape:
+            object.__setattr__(self, "valid", self.valid & finite)
         grid = self.valid.shape
         wanted = {
             "images": (self.images.shape, (len(self.channels), *grid)),

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.errors import Busy, CommandRejected, LimitError, NotMeasured, NotSupported
+from ...core.errors import CommandRejected, LimitError, NotMeasured, NotSupported
 from ...devices.drivers import Acquisition, Description, ScanSettings, Value
-from ..twin import Block, TwinAcquisition, TwinDriver
+from ..twin import HARMLESS_BIAS, Block, TwinAcquisition, TwinDriver
 from ..world import World
 from .dataset import Dataset, thin_counts
 from .sampling import bilinear, check_scan, nearest_valid, raster
@@ -66,8 +66,7 @@ class ReplayDriver(TwinDriver):
         super().__init__(World(seed, state, pace), signals, {**values, **state.get("values", {})})
         self._dataset = dataset
         self._thin, self._pace = thin, pace
-        x, y = state.get("position", (0.0, 0.0))
-        self._x, self._y = float(x), float(y)
+        self._x, self._y = self._inside(*state.get("position", (0.0, 0.0)))
         self._visited = {(int(row), int(column)) for row, column in state.get("visited", [])}
         self._image_noise = noise * np.array([_spread(image) for image in dataset.images])
         self._spectrum_noise = noise * _spread(dataset.spectra[dataset.valid]) if noise else 0.0
@@ -110,7 +109,8 @@ class ReplayDriver(TwinDriver):
     def state(self) -> dict[str, Any]:
         """Return time, exposures, values, position and pixels visited; JSON."""
         visited = [list(pixel) for pixel in sorted(self._visited)]
-        return {**super().state(), "position": [self._x, self._y], "visited": visited}
+        place = {"position": [self._x, self._y], "visited": visited}
+        return {**super().state(), "dataset": self._dataset.name, **place}
 
     # position
 
@@ -120,21 +120,30 @@ class ReplayDriver(TwinDriver):
 
     def move(self, x: float, y: float) -> None:
         """Move the probe; takes the time that the distance needs."""
-        self._refuse_when_busy()
+        self._require_idle()
+        x, y = self._inside(x, y)
+        share = self._world.advance(self._dataset.timing.move_s(math.hypot(x - self._x, y - self._y)))
+        if share < 1:  # held on the way
+            x, y = self._x + share * (x - self._x), self._y + share * (y - self._y)
+        self._x, self._y = x, y
+
+    def _inside(self, x: Any, y: Any) -> tuple[float, float]:
+        """Return coordinates (m), or raise where they are outside the measured area."""
         x_min, x_max, y_min, y_max = self._dataset.extent
         slack = 1e-6 * self._dataset.pixel_size
         for key, value, low, high in (("x", x, x_min, x_max), ("y", y, y_min, y_max)):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise CommandRejected(f"{key} = {value!r} is not a number; give one in m")
             if not (math.isfinite(value) and low - slack <= value <= high + slack):
                 raise LimitError(key, float(value), f"{low:g} to {high:g} m", "m", "stay inside the measured area")
-        self._world.advance(self._dataset.timing.move_s(math.hypot(x - self._x, y - self._y)))
-        self._x, self._y = float(x), float(y)
+        return float(x), float(y)
 
     # scan
 
     def start_scan(self, settings: ScanSettings) -> Acquisition:
         """Start one frame over the stored images, one line per block."""
         check_scan(settings)
-        self._refuse_when_busy()
+        self._require_idle()
         self._refuse_when_withdrawn()
         data = self._dataset
         x, y = raster(settings)
@@ -147,7 +156,7 @@ class ReplayDriver(TwinDriver):
         def finish(result: NDArray[np.float64], clocks: NDArray[np.float64]) -> dict[str, Any]:
             return {"data": result, "channels": names, "line_clock": clocks}
 
-        return self._begin(TwinAcquisition(self._lines(images, seconds), images.shape, finish))
+        return self._begin(TwinAcquisition(self._world, self._lines(images, seconds), images.shape, finish))
 
     def _lines(self, images: NDArray[np.float64], seconds: float) -> Iterator[Block]:
         for line in range(images.shape[1]):
@@ -164,7 +173,7 @@ class ReplayDriver(TwinDriver):
             raise NotSupported(f"no measurement {kind!r} in the data set {self._dataset.name}; it holds {axes.kind!r}")
         if settings:
             raise CommandRejected(f"{kind} accepts no settings, got {', '.join(settings)}: it was measured before")
-        self._refuse_when_busy()
+        self._require_idle()
         self._refuse_when_withdrawn()
         row, column, distance = self._source()
         provenance = {
@@ -189,7 +198,7 @@ class ReplayDriver(TwinDriver):
                 "provenance": provenance,
             }
 
-        return self._begin(TwinAcquisition(self._dwell(data, (row, column)), data.shape, finish))
+        return self._begin(TwinAcquisition(self._world, self._dwell(data, (row, column)), data.shape, finish))
 
     def _dwell(self, data: NDArray[np.float64], pixel: tuple[int, int]) -> Iterator[Block]:
         with self._exposed():
@@ -210,7 +219,8 @@ class ReplayDriver(TwinDriver):
 
     def _spectrum(self, row: int, column: int) -> NDArray[np.float64]:
         measured = thin_counts(self._dataset.spectra[row, column], self._thin, self._world.seed, row, column)
-        noise = self._world.noise("spectrum", self._world.exposure()).standard_normal(measured.shape)
+        self._world.exposure()
+        noise = self._world.noise("spectrum", row, column).standard_normal(measured.shape)  # the same at every visit
         return np.asarray(measured, float) + noise * self._spectrum_noise
 
     # feedback
@@ -222,7 +232,7 @@ class ReplayDriver(TwinDriver):
     def withdraw(self) -> None:
         """Lift the tip; takes time unless it is lifted already."""
         self._need_tip()
-        self._refuse_when_busy()
+        self._require_idle()
         if self._values["tip"] == "tracking":
             self._world.advance(self._dataset.timing.withdraw_s)
             self._values.update(tip="withdrawn", z=WITHDRAWN_Z, feedback=False)
@@ -230,7 +240,8 @@ class ReplayDriver(TwinDriver):
     def approach(self) -> None:
         """Bring the tip to the surface and close the loop; takes time unless it is there."""
         self._need_tip()
-        self._refuse_when_busy()
+        self._require_idle()
+        self._refuse_to_pole(self._values["bias"])
         if self._values["tip"] == "withdrawn":
             self._world.advance(self._dataset.timing.approach_s)
         self._values.update(tip="tracking", z=0.0, feedback=True)
@@ -262,6 +273,15 @@ class ReplayDriver(TwinDriver):
         super()._check(key, value)
         if key == "feedback" and value:
             self._refuse_when_withdrawn()
+        if key == "bias" and self._values["tip"] == "tracking":
+            self._refuse_to_pole(value)
+
+    def _refuse_to_pole(self, bias: float) -> None:
+        if abs(bias) > HARMLESS_BIAS:
+            raise CommandRejected(
+                f"a bias of {bias:g} V held in contact would change a real sample, and a replay cannot; stay within "
+                f"{HARMLESS_BIAS:g} V"
+            )
 
     @contextmanager
     def _exposed(self) -> Iterator[None]:
@@ -274,10 +294,6 @@ class ReplayDriver(TwinDriver):
             yield
         finally:
             self._values["blanked"] = True
-
-    def _refuse_when_busy(self) -> None:
-        if self._acquisition is not None and self._acquisition.running:
-            raise Busy("an acquisition is running; abort it or wait for its end")
 
     def _refuse_when_withdrawn(self) -> None:
         if self._values.get("tip") == "withdrawn":

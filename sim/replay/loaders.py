@@ -157,7 +157,7 @@ def load_beps() -> Dataset:
         pixel_size=pixel,
         top_line_first=False,
         spectra=loops[:, :, None, None, None, :],
-        valid=np.asarray(np.isfinite(loops).all(axis=-1)),
+        valid=np.ones(loops.shape[:2], bool),
         axes=SpectrumAxes("switching_loop", ("channel", "cycle", "field", "bias"), ("response",), coords, "V"),
         timing=_SPM_TIMING,
         metadata={

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ...core.errors import CommandRejected, LimitError
 from ...devices.drivers import ScanSettings
 
+MOST = 4096  # pixels per line, and lines
 _KEYS = set(ScanSettings.__annotations__)
 
 
@@ -32,10 +33,14 @@ def check_scan(settings: Mapping[str, Any]) -> None:
         raise CommandRejected(f"scan setting slow = {settings['slow']!r} is neither 'up' nor 'down'")
     for key in settings.keys() - {"slow"}:
         value = settings[key]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise CommandRejected(f"scan setting {key} = {value!r} is not a number; give one in SI units")
         if not math.isfinite(value):
             raise LimitError(key, float(value), "a finite number", remedy="give a finite value (SI)")
         if key in ("pixels", "lines") and value != int(value):
             raise LimitError(key, float(value), "a whole number", remedy="round it")
+        if key in ("pixels", "lines") and value > MOST:
+            raise LimitError(key, float(value), f"at most {MOST}", remedy="take fewer pixels")
         if key in ("width", "height", "pixels", "lines", "line_time") and value <= 0:
             raise LimitError(key, float(value), "more than 0", remedy="give a positive value (SI)")
 

@@ -29,7 +29,7 @@ def make_acquisition(world: World, lines: int = 4) -> TwinAcquisition:
             world.advance(1.0)
             yield line, np.full((1, 1, 2), float(line)), world.time
 
-    return TwinAcquisition(blocks(), (1, lines, 2), lambda data, clocks: {"data": data, "clocks": clocks})
+    return TwinAcquisition(world, blocks(), (1, lines, 2), lambda data, clocks: {"data": data, "clocks": clocks})
 
 
 def test_time_goes_forward_only_and_to_the_exact_value():
@@ -103,6 +103,35 @@ def test_waiting_is_exact_and_refuses_nonsense():
     for wrong in (-1.0, float("nan"), float("inf")):
         with pytest.raises(LimitError):
             driver.wait(wrong)
+
+
+def test_an_abort_leaves_no_time_passing():
+    world = World(0, pace=1e-3)
+    acquisition = make_acquisition(world)
+    following = threading.Thread(target=acquisition.result)
+    following.start()
+    while not world._passing.locked():
+        following.join(0.01)
+    acquisition.abort()
+    world.pace = None
+    passed = world.time
+    world.advance(5.0)
+    following.join(30)
+    assert not following.is_alive()
+    assert world.time == passed + 5.0
+    assert np.isnan(acquisition.result()["data"]).all()
+
+
+def test_an_acquisition_that_fails_is_over():
+    def blocks():
+        raise RuntimeError("the scanner broke")
+        yield
+
+    driver = make_driver()
+    acquisition = driver._begin(TwinAcquisition(driver._world, blocks(), (1, 1, 1), lambda data, clocks: {}))
+    with pytest.raises(RuntimeError, match="broke"):
+        acquisition.result()
+    driver._begin(make_acquisition(driver._world)).result()
 
 
 def test_hold_ends_a_paced_wait():

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 import probeline
-from probeline.core.errors import Busy, CommandRejected, LimitError, NotSupported, SpecError, UnknownNameError
+from probeline.core.errors import (
+    Busy,
+    CommandRejected,
+    LimitError,
+    NotSupported,
+    ProbelineError,
+    SpecError,
+    UnknownNameError,
+)
 from probeline.devices.check import check_instrument
 from probeline.devices.drivers import FeedbackDriver, PositionDriver, ScanDriver, SpectroscopyDriver
 from probeline.devices.instrument_file import parse_instrument
@@ -162,13 +170,64 @@ def test_moves_out_of_range_are_refused(make_driver, point):
     assert driver.position() == (0.0, 0.0)
 
 
-def test_values_out_of_range_are_refused(make_driver, frame):
+def test_values_out_of_range_are_refused(make_driver):
     driver = make_driver(seed=2)
     with pytest.raises(LimitError, match="bias"):
         driver.set_many({"bias": 10.5})
+    with pytest.raises(CommandRejected, match="not a number"):
+        driver.move("a", 0.0)
+
+
+def test_a_bias_that_would_pole_the_film_is_not_held_in_contact(make_world):
+    driver = PFMDriver(make_world(seed=2))
     driver.set_many({"bias": 5.0})
     with pytest.raises(CommandRejected, match="pole"):
-        driver.start_scan(frame)
+        driver.approach()
+    driver.set_many({"bias": 1.0})
+    driver.approach()
+    with pytest.raises(CommandRejected, match="pole"):
+        driver.set_many({"drive_amplitude": 2.0, "bias": -1.5})
+    assert driver.get_many(["bias", "drive_amplitude", "tip"]) == {
+        "bias": 1.0, "drive_amplitude": 1.0, "tip": "tracking",
+    }  # fmt: skip
+
+
+def test_nothing_changes_under_a_running_acquisition(make_driver, frame):
+    driver = make_driver(seed=2)
+    acquisition = driver.start_scan(frame)
+    for change in (lambda: driver.set_many({"bias": 0.5}), lambda: driver.set_feedback(False)):
+        with pytest.raises(Busy):
+            change()
+    assert np.isfinite(acquisition.result()["data"]).all()
+
+
+def test_values_are_set_all_or_none(make_world):
+    driver = PFMDriver(make_world(seed=2))
+    with pytest.raises(CommandRejected, match="approach"):
+        driver.set_many({"bias": 0.5, "feedback": True})
+    assert driver.get_many(["bias"]) == {"bias": 0.0}
+
+
+def test_a_loop_that_switches_nothing_leaves_nothing(make_driver):
+    driver = make_driver(seed=2)
+    world = driver._pfm
+    loops, _ = world.loops(np.zeros(1), np.zeros(1), 1.0)
+    assert min(abs(loops.v_plus[0]), abs(loops.v_minus[0])) > 1.5
+    driver.start_spectrum("switching_loop", {"v_max": 0.5}).result()
+    assert world.acts == []
+    driver.start_spectrum("switching_loop", {}).result()
+    assert [act["kind"] for act in world.acts] == ["domain"]
+
+
+def test_loop_without_bias_agrees_with_the_image(make_driver):
+    """At 0 V, before anything switched, the off-field response is that of the image."""
+    driver = make_driver(seed=2, noise=0.0, drift=0.0)
+    x, y = driver.position()
+    _, response = driver._pfm.surface(x, y)
+    excitation = driver._gain() * (response + driver._pfm.electrostatic(0.0))
+    spectrum = driver.start_spectrum("switching_loop", {"cycles": 1}).result()
+    start = spectrum["data"][:, 0, 0, 0]
+    assert np.allclose(start, [excitation.real, excitation.imag], rtol=0.02, atol=0.2e-12)
 
 
 @pytest.mark.parametrize(
@@ -355,4 +414,21 @@ def test_nobody_who_chooses_or_measures_reads_the_truth():
     root = Path(probeline.__file__).parent
     for folder in ("devices", "plans", "agents", "catalog"):
         for path in (root / folder).rglob("*.py"):
-            assert not re.search(r"truth\(", path.read_text()), f"{path} reads the truth"
+            assert not re.search(r"[tT]ruth\(|\._pfm\b|\._world\b", path.read_text()), f"{path} reads the truth"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"time": "abc"}, {"time": float("nan")}, {"time": -5.0}, {"exposures": -3}, {"acts": 5}, {"acts": [{}]},
+        {"position": 5}, {"position": [1.0, 1.0]}, {"values": 3}, {"values": {"bias": 1e9}},
+        {"values": {"tip": "flying"}}, {"values": {"no_such": 1.0}}, {"seed": 9}, {"family": "c180"}, {"more": 1},
+        {"values": {"bias": 5.0, "tip": "tracking", "feedback": True}},
+    ],
+)  # fmt: skip
+def test_a_state_that_cannot_be_is_refused(change):
+    state = open_driver("", {"seed": 2}).state()
+    reopened = open_driver("", {"seed": 2, "state": json.loads(json.dumps(state))})
+    assert reopened.state() == state
+    with pytest.raises(ProbelineError):
+        open_driver("", {"seed": 2, "state": {**state, **change}})

@@ -69,7 +69,9 @@ def test_pixel_times_leave_room_to_turn_round():
     [
         ({"width": 5e-6}, LimitError, "corner"),
         ({"center_x": 1.9e-6}, LimitError, "corner"),
-        ({"center_x": float("nan")}, LimitError, "corner"),
+        ({"center_x": float("nan")}, LimitError, "center_x"),
+        ({"center_x": "a"}, CommandRejected, "not a number"),
+        ({"angle": None}, CommandRejected, "not a number"),
         ({"angle": float("inf")}, LimitError, "angle"),
         ({"pixels": 0}, LimitError, "pixels"),
         ({"pixels": 64.0}, LimitError, "pixels"),
@@ -148,6 +150,6 @@ def test_aborted_frame_keeps_its_lines(make_driver, frame):
     driver.start_scan(frame).result()
 
 
-def test_drift_severity_scales_the_shift_of_the_image(make_driver):
+def test_drift_severity_scales_the_drift(make_driver):
     near, far = make_driver(seed=2), make_driver(seed=2, drift=2.0)
     assert np.allclose(far._pfm.drift(1000.0), 2 * near._pfm.drift(1000.0))

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from probeline.sim.pfm.law import Law
+from probeline.sim.pfm.law import Law, property_maps
 from probeline.sim.pfm.loops import polygon_area, sweep
 from probeline.sim.pfm.spectroscopy import DEFAULTS, FOOTPRINT
+from probeline.sim.pfm.structure import draw_structure
 from probeline.sim.pfm.writing import Written, domain_radius
 
 GRID = np.linspace(-2.4e-6, 2.4e-6, 90)
@@ -43,13 +44,39 @@ def test_null_worlds_look_like_others(make_world):
     assert not np.array_equal(*areas)
 
 
-def test_coercive_bias_is_lower_at_180_degree_walls():
-    law = Law.draw(0)
-    far = np.array([1e-5])
-    at_wall = law.coercivity(np.array([0.0]), far)
-    assert at_wall[0] == pytest.approx(1 - law.wall_180)
-    assert law.coercivity(np.array([law.length_180]), far)[0] == pytest.approx(1 - law.wall_180 / np.e)
-    assert law.coercivity(far, far)[0] == pytest.approx(1)
+def test_coercive_bias_imprint_and_switchable_response_follow_the_distance_to_walls():
+    """The map is the law of ``Law`` plus the random fields, whose spread is known."""
+    for seed, family in ((2, "c180"), (5, "c180"), (3, "mixed")):
+        structure = draw_structure(seed, "image", walls=True, stripes=family == "mixed")
+        law, psf = Law.draw(seed), 1e-12  # a tip so sharp that nothing is blurred
+        maps = property_maps(law, structure, seed, psf)
+        grid = np.arange(-512, 512) * 5e-9
+        coercivity, switchable, offset, _ = maps.at(*np.meshgrid(grid, grid), *maps.names)
+        near_180 = np.exp(-np.abs(structure.wall_180) / law.length_180)
+        near_ac = np.exp(-np.abs(structure.wall_ac) / law.length_ac)
+        walls = np.stack([np.ones_like(near_180), near_180, near_ac], axis=-1).reshape(-1, 3)
+        if family == "c180":
+            walls = walls[:, :2]
+        for found, expected, spread in (
+            (coercivity, (1, -law.wall_180, -law.wall_ac), law.bond),
+            (offset, (law.imprint, law.imprint_180, law.imprint_ac), law.disorder),
+        ):
+            fitted, residual, *_ = np.linalg.lstsq(walls, found.ravel(), rcond=None)
+            assert np.allclose(fitted, expected[: walls.shape[1]], atol=0.1 * spread + 0.01)
+            assert np.sqrt(residual[0] / found.size) == pytest.approx(spread, rel=0.05)
+        c_domain = structure.a_fraction == 0
+        assert np.allclose(switchable[c_domain], (1 - law.pinned * near_180)[c_domain], atol=1e-6)
+
+
+def test_imprint_and_response_of_measured_loops_differ_at_walls(make_world):
+    world = make_world(seed=2, family="c180")
+    truth = world.truth(X, Y, DEFAULTS, 1.0)
+    _, response = world.surface(X, Y)
+    law, share = world.film.law, np.abs(response) / world.film.law.d33
+    wall, far = share < 0.3, share > 0.99
+    moved = truth["imprint"][wall].mean() - truth["imprint"][far].mean()
+    assert moved == pytest.approx(law.imprint_180 * 0.75, abs=0.1)
+    assert truth["height"][wall].mean() < (1 - 0.5 * law.pinned) * truth["height"][far].mean()
 
 
 def test_coercive_bias_is_lower_where_the_image_shows_a_wall(make_world):
@@ -110,7 +137,7 @@ def test_a_domains_respond_and_switch_less(make_world):
     share = np.abs(response).ravel() / world.film.law.d33
     assert switchable.max() == pytest.approx(1, abs=1e-3)
     assert switchable.min() < 0.5
-    # Both are linear in the share of a domain under the tip: 0.3 and 0.2 of a c domain.
+    # Both are linear in the share of a domain under the tip: 0.3 and 0.2 of a c domain; no 180 degree wall pins.
     assert np.allclose((1 - switchable) / 0.8, (1 - share) / 0.7, atol=0.02)
 
 
@@ -119,11 +146,11 @@ def test_footprint_covers_what_a_default_loop_changes():
     radius = domain_radius(DEFAULTS["v_max"], 0.05 * seconds)
     assert 30e-9 < radius < FOOTPRINT
     act = {"x": 0.0, "y": 0.0, "radius": radius, "polarization": -1.0, "imprint": 0.15}
-    outside = np.array([FOOTPRINT + 20e-9])
-    kept, polarization, imprint = Written([act], 15e-9).felt(outside, np.zeros(1))
-    assert kept[0] > 0.99
-    assert abs(polarization[0]) < 0.01
-    assert abs(imprint[0]) < 2e-3
+    for psf in (15e-9 / 2.3548, 35e-9 / 2.3548):  # the sharpest tip and the bluntest
+        kept, polarization, imprint = Written([act], psf).felt(np.array([FOOTPRINT, FOOTPRINT + 40e-9]), np.zeros(2))
+        assert np.all(kept > [0.9, 0.999])
+        assert np.all(np.abs(polarization) < [0.1, 1e-3])
+        assert np.all(np.abs(imprint) < [0.015, 2e-4])
 
 
 def test_later_domains_replace_earlier_ones():
@@ -131,6 +158,19 @@ def test_later_domains_replace_earlier_ones():
     kept, polarization, _ = Written(acts, 10e-9).felt(np.zeros(1), np.zeros(1))
     assert kept[0] == pytest.approx(0, abs=1e-9)
     assert polarization[0] == pytest.approx(-1, abs=1e-6)
+
+
+def test_acts_may_be_followed_as_they_change_at_their_end():
+    acts = [
+        {"x": place, "y": 0.0, "radius": 30e-9, "polarization": 1.0, "imprint": 0.1}
+        for place in np.linspace(-1e-6, 1e-6, 200).tolist()
+    ]
+    x = np.linspace(-1.1e-6, 1.1e-6, 300)
+    written = Written([], 10e-9)
+    for now in (acts[:3], acts, [*acts[:-1], {**acts[-1], "polarization": -1.0}], acts[:70], []):
+        written.follow(now)
+        for found, expected in zip(written.felt(x, 0 * x), Written(now, 10e-9).felt(x, 0 * x), strict=True):
+            assert np.array_equal(found, expected)
 
 
 def test_writing_flips_the_image_and_moves_the_next_loop(make_world):

@@ -62,6 +62,15 @@ def test_default_instrument_surveys_the_stored_pixels(name):
     )
 
 
+@pytest.mark.parametrize("change", [{"seed": 4}, {"dataset": "other"}, {"time": -1.0}, {"visited": "all"}, {"more": 1}])
+def test_a_state_of_something_else_is_refused(change):
+    folder("beacon-dkl")
+    state = backend.open_driver("beacon-dkl", {"seed": 3}).state()
+    assert backend.open_driver("beacon-dkl", {"seed": 3, "state": state}).state() == state
+    with pytest.raises(SpecError):
+        backend.open_driver("beacon-dkl", {"seed": 3, "state": {**state, **change}})
+
+
 def test_beacon_answers_in_its_window_only():
     path = folder("beacon-dkl") / "beacon_dkl.h5"
     truth = open_truth("beacon-dkl", {})

@@ -62,12 +62,14 @@ def test_opens_withdrawn(dataset):
 
 
 def test_tip_postures(driver):
-    driver.set_many({"bias": 3.0, "drive_amplitude": 2.0})
+    with pytest.raises(CommandRejected, match="real sample"):
+        driver.set_many({"bias": 3.0})
+    driver.set_many({"bias": 1.0, "drive_amplitude": 2.0})
     driver.hold()
-    assert driver.get_many(["bias", "tip", "feedback"]) == {"bias": 3.0, "tip": "tracking", "feedback": True}
+    assert driver.get_many(["bias", "tip", "feedback"]) == {"bias": 1.0, "tip": "tracking", "feedback": True}
     driver.park()
     driver.park()
-    assert driver.get_many(["bias", "tip", "feedback"]) == {"bias": 3.0, "tip": "withdrawn", "feedback": False}
+    assert driver.get_many(["bias", "tip", "feedback"]) == {"bias": 1.0, "tip": "withdrawn", "feedback": False}
     assert driver.get_many(["z"])["z"] == driver.describe()["signals"]["z"]["limits"][1]
     assert driver.clock() == pytest.approx(2.0)
     driver.make_safe()

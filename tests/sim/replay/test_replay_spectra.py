@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -64,16 +65,38 @@ def test_second_visit_is_flagged_also_after_reopening(driver, dataset):
     assert not first["provenance"]["replayed_noise"]
     assert second["provenance"]["replayed_noise"]
     np.testing.assert_array_equal(first["data"], second["data"])
-    driver.set_many({"bias": 1.5})
+    driver.set_many({"bias": 0.5})
     state = json.loads(json.dumps(driver.state()))
     again = ReplayDriver(dataset, seed=3, state=state)
     assert again.state() == driver.state()
     assert again.position() == driver.position()
     assert again.clock() == driver.clock()
-    assert again.get_many(["bias"]) == {"bias": 1.5}
+    assert again.get_many(["bias"]) == {"bias": 0.5}
     assert spectrum(again)["provenance"]["replayed_noise"]
     go(again, 4, 5)
     assert not spectrum(again)["provenance"]["replayed_noise"]
+
+
+def test_added_noise_is_the_same_at_every_visit(make):
+    loops = make()
+    noisy = dataclasses.replace(loops, spectra=loops.spectra.astype(float))
+    driver = ReplayDriver(noisy, noise=0.5, seed=3)
+    driver.approach()
+    go(driver, 4, 4)
+    first, second = spectrum(driver), spectrum(driver)
+    assert np.array_equal(first["data"], second["data"])
+    assert not np.array_equal(first["data"], noisy.spectra[4, 4])
+    assert second["provenance"]["replayed_noise"]
+
+
+def test_what_is_not_a_number_was_not_measured(make):
+    spectra = make().spectra.astype(float)
+    spectra[4, 4, 0, 7] = np.nan
+    driver = ReplayDriver(dataclasses.replace(make(), spectra=spectra))
+    driver.approach()
+    go(driver, 4, 4)
+    with pytest.raises(NotMeasured):
+        spectrum(driver)
 
 
 def test_aborted_spectrum_is_nan_and_was_no_visit(driver):
