@@ -128,6 +128,7 @@ def replay(uid: UidArgument, catalog: CatalogOption = DEFAULT_CATALOG, as_json: 
     values = {
         "decisions": outcome.decisions,
         "identical": outcome.identical,
+        "bitwise": outcome.bitwise,
         "first_difference": outcome.first_difference,
     }
     _answer(as_json, values, f"replay of {uid}")

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, ndtr
 
+from ..core.blas import one_thread
+
 Array = NDArray[np.float64]
 
 _LOG_2PI = float(np.log(2 * np.pi))
@@ -68,10 +70,10 @@ def max_variance(std: Array) -> Array:
     return std
 
 
-def integrated_variance(covariance: Array, std: Array, noise_variance: float) -> Array:
+def integrated_variance(covariance: Array, variance: Array, noise_variance: float) -> Array:
     """How much one more measurement lowers the mean variance over reference candidates.
 
-    Measuring x lowers the variance at r by cov(x, r)^2 / (s(x)^2 + noise). Seo et al., Proc.
+    Measuring x lowers the variance at r by cov(x, r)^2 / (var(x) + noise). Seo et al., Proc.
     IJCNN 3, 241 (2000), doi:10.1109/IJCNN.2000.861310, equation 8; Cohn, Neural Netw. 9, 1071
     (1996), doi:10.1016/0893-6080(95)00137-9.
 
@@ -79,34 +81,40 @@ def integrated_variance(covariance: Array, std: Array, noise_variance: float) ->
     ----------
     covariance : ndarray, shape (candidate, reference)
         Posterior covariance of candidates and references.
-    std : ndarray, shape (candidate,)
-        Posterior standard deviation of the objective.
+    variance : ndarray, shape (candidate,)
+        Posterior variance, without what no measurement resolves.
     noise_variance : float
-        Variance of one measurement, in the squared unit of the objective.
+        Variance that one measurement adds, in the squared unit of the objective.
     """
-    return np.mean(covariance**2, axis=1) / (std**2 + noise_variance)
+    return np.mean(covariance**2, axis=1) / (variance + noise_variance)
 
 
-def thompson(mean: Array, covariance: Array, anchors: NDArray[np.int64], normal: Array) -> Array:
-    """One draw from the posterior: joint over some anchors, carried to all other candidates.
+@one_thread
+def thompson(mean: Array, variance: Array, covariance: Array, anchors: NDArray[np.int64], normal: Array) -> Array:
+    """One draw from the posterior: joint over some anchors, and given those at each other candidate.
 
-    Elsewhere than at the anchors the draw is its conditional mean given the anchors, so that
-    the cost is linear in the number of candidates. Thompson, Biometrika 25, 285 (1933),
-    doi:10.1093/biomet/25.3-4.285.
+    Every candidate has its whole posterior variance; what two candidates share beyond the anchors
+    is left out, so that the cost is linear in their number. Thompson, Biometrika 25, 285 (1933),
+    doi:10.1093/biomet/25.3-4.285; conditioning on a subset: Quinonero-Candela & Rasmussen, J. Mach.
+    Learn. Res. 6, 1939 (2005), section 6 (fully independent conditional).
 
     Parameters
     ----------
-    mean : ndarray, shape (candidate,)
+    mean, variance : ndarray, shape (candidate,)
+        Of the posterior.
     covariance : ndarray, shape (candidate, anchor)
         Posterior covariance of candidates and anchors.
     anchors : ndarray of int, shape (anchor,)
         Candidates that are drawn jointly.
-    normal : ndarray, shape (anchor,)
+    normal : ndarray, shape (anchor + candidate,)
         Standard normal numbers, which make the draw.
     """
     values, vectors = np.linalg.eigh(covariance[anchors])
     kept = values > 1e-9 * values[-1]
-    return mean + covariance @ (vectors[:, kept] @ (normal[kept] / np.sqrt(values[kept])))
+    loading = covariance @ (vectors[:, kept] / np.sqrt(values[kept]))
+    left = np.maximum(variance - np.sum(loading**2, axis=1), 0.0)
+    left[anchors] = 0.0
+    return mean + loading @ normal[: len(anchors)][kept] + np.sqrt(left) * normal[len(anchors) :]
 
 
 def straddle(mean: Array, std: Array, threshold: float) -> Array:

@@ -130,7 +130,7 @@ class CandidateAgent(ABC):
         """
         results = self._ledger.check(points)
         self._ledger.take(results)
-        self.log.append({"call": "ingest", "argument": [_plain(point) for point in points]})
+        self.log.append({"call": "ingest", "argument": [self._plain(point) for point in points]})
 
     def register_failures(self, suggestions: Sequence[Mapping[str, Any]]) -> None:
         """Learn that these suggestions gave no outcome; their candidates are not suggested again.
@@ -141,7 +141,7 @@ class CandidateAgent(ABC):
             When one has an outcome, or is neither a suggestion nor near a candidate.
         """
         self._ledger.fail(suggestions)
-        self.log.append({"call": "register_failures", "argument": [_plain(point) for point in suggestions]})
+        self.log.append({"call": "register_failures", "argument": [self._plain(point) for point in suggestions]})
 
     def register_suggestions(self, suggestions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Adopt points chosen elsewhere, each as a decision for the nearest admissible candidate.
@@ -163,7 +163,7 @@ class CandidateAgent(ABC):
         """
         with self._all_or_nothing():
             numbers = [self._commit(self._ledger.snap(point, free=True), "external") for point in suggestions]
-        plain = [{name: value for name, value in _plain(point).items() if name != ID} for point in suggestions]
+        plain = [{name: value for name, value in self._plain(point).items() if name != ID} for point in suggestions]
         self.log.append({"call": "register_suggestions", "argument": plain})
         return [self._ledger.point(number) for number in numbers]
 
@@ -209,6 +209,16 @@ class CandidateAgent(ABC):
         if not isinstance(number, int | np.integer) or not 0 <= number < len(self._explanations):
             raise RefusedError(f"no suggestion has the id {number!r}; ids are 0 to {len(self._explanations) - 1}")
         return self._explanations[number].copy()
+
+    def _plain(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is known to matter of ``point``, as JSON values."""
+        name = self.problem.objective
+        known = (ID, *self.problem.dofs, name, f"{name}_sigma")
+        return {
+            key: value.item() if isinstance(value, np.generic) else value
+            for key, value in point.items()
+            if key in known
+        }
 
     @property
     def _sign(self) -> float:
@@ -289,8 +299,3 @@ def observed_mean(outcomes: Outcomes, candidates: int) -> NDArray[np.float64]:
     total = np.bincount(outcomes.index, outcomes.value, candidates)
     count = np.bincount(outcomes.index, minlength=candidates)
     return np.divide(total, count, out=np.full(candidates, np.nan), where=count > 0)
-
-
-def _plain(point: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``point`` as JSON values."""
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in point.items()}

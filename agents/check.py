@@ -27,15 +27,18 @@ def check_agent(make: Make, problem: Problem) -> None:
         model whose JSON describes it completely, its ``log`` what
         :func:`~probeline.agents.spec.rebuild_agent` takes.
     problem : Problem
-        At least 64 candidates.
+        At least 64 candidates; where they keep a separation, room for 32 measurements.
 
     Raises
     ------
     AssertionError
         Naming the promise that is broken.
+    ValueError
+        When the problem is too small for the suite.
     """
-    if len(problem) < 64:
-        raise ValueError(f"the suite needs 64 candidates, got {len(problem)}")
+    room = _room(problem)
+    if len(problem) < 64 or room < 32:
+        raise ValueError(f"the suite needs 64 candidates and room for 32 measurements, got {len(problem)} and {room}")
     for promise in (
         _speaks_the_protocol,
         _suggests_each_candidate_once,
@@ -43,6 +46,8 @@ def check_agent(make: Make, problem: Problem) -> None:
         _follows_its_seed,
         _ignores_being_asked,
         _has_a_json_spec,
+        _takes_outcomes_in_any_order,
+        _follows_its_direction,
         _learns_external_points,
         _refuses_nonsense,
         _says_when_it_is_done,
@@ -152,6 +157,41 @@ def _has_a_json_spec(make: Make, problem: Problem) -> None:
     _promise(_text(drive(agent, problem, 3)) == _text(drive(again, problem, 3)), "a rebuilt agent goes on identically")
 
 
+def _takes_outcomes_in_any_order(make: Make, problem: Problem) -> None:
+    name = problem.objective
+    for first, second in ((0, 1), (1, 0)):
+        agent = make(10)
+        pair = agent.suggest(2)
+        agent.ingest([{"_id": pair[first]["_id"], name: 7.0, f"{name}_sigma": 0.5}])
+        agent.ingest([{"_id": pair[second]["_id"], name: 7.0, f"{name}_sigma": 0.5}])
+        told = agent.suggest(1)[0]
+        _promise(agent.explain(told)["n_seen"] == 2, "outcomes of two pending suggestions count")
+        entries = [point for entry in agent.log if entry["call"] == "ingest" for point in entry["argument"]]  # pyright: ignore[reportAttributeAccessIssue]
+        _promise([e["_id"] for e in entries] == [pair[first]["_id"], pair[second]["_id"]], "the log keeps the order")
+        _promise(all(e.get(f"{name}_sigma") == 0.5 for e in entries), "the log keeps the sigma")
+    for number, value in ((0, 9.0), (1, 9.0)):
+        agent = make(10)
+        pair = agent.suggest(2)
+        agent.ingest([{"_id": pair[number]["_id"], name: value}])
+        best = agent.get_best_points()
+        _promise(
+            [best[0][1][dof] for dof in problem.dofs] == [pair[number][dof] for dof in problem.dofs],
+            "an outcome belongs to the suggestion whose id it has, whichever is newest",
+        )
+
+
+def _follows_its_direction(make: Make, problem: Problem) -> None:
+    from .spec import AgentSpec, make_agent
+
+    spec: AgentSpec = make(11).spec  # pyright: ignore[reportAttributeAccessIssue]
+    for direction, wanted in (("max", 2.0), ("min", 1.0)):
+        agent = make_agent(spec.model_copy(update={"direction": direction}), problem)
+        pair = agent.suggest(2)
+        agent.ingest([{"_id": pair[0]["_id"], problem.objective: 1.0}, {"_id": pair[1]["_id"], problem.objective: 2.0}])
+        found = agent.get_best_points()[0][2][problem.objective]
+        _promise(found == wanted, f"with direction {direction!r} the best of 1 and 2 is {wanted:g}")
+
+
 def _learns_external_points(make: Make, problem: Problem) -> None:
     agent = make(7)
     x, y = problem.xy[20]
@@ -192,6 +232,18 @@ def _says_when_it_is_done(make: Make, problem: Problem) -> None:
     _refused(lambda: agent.suggest(len(problem) + 1), "more points than there are candidates")
     fresh = drive(make(9), problem, 2)
     _promise(_text(drive(agent, problem, 2)) == _text(fresh), "a refused call changes nothing")
+
+
+def _room(problem: Problem) -> int:
+    """Return how many candidates can be measured when each is the first that is still free."""
+    free, count = np.ones(len(problem), bool), 0
+    while free.any():
+        first = int(np.argmax(free))
+        away = np.hypot(*(problem.xy - problem.xy[first]).T)
+        free &= away >= problem.separation_nm
+        free[first] = False
+        count += 1
+    return count
 
 
 def _text(told: list[dict[str, Any]]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.blas import one_thread
 from .problem import Problem
 
 
@@ -65,6 +66,7 @@ def _windows(problem: Problem) -> list[NDArray[np.float64]]:
     return windows
 
 
+@one_thread
 def _principal_components(rows: NDArray[np.float64], components: int) -> NDArray[np.float64]:
     """Return the leading components with a mean squared norm of 1; no column when nothing varies."""
     from sklearn.decomposition import PCA

@@ -14,6 +14,7 @@ from ..core.errors import LimitError, RefusedError
 from .problem import Problem
 
 ID = "_id"
+LARGEST = 1e100  # of an outcome and of its sigma: squares stay finite
 
 
 @dataclass(frozen=True)
@@ -249,14 +250,23 @@ def _number(point: Mapping[str, Any]) -> int | None:
 
 
 def _finite(name: str, value: Any, unit: str, remedy: str = "give a finite number") -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise LimitError(name, number, "a finite number", unit, remedy)
+    number = _number_of(name, value)
+    if not abs(number) <= LARGEST:
+        raise LimitError(name, number, f"a finite number, {LARGEST:g} at most", unit, remedy)
     return number
 
 
+def _number_of(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise RefusedError(
+            f"{name} = {value!r} is not a number; give one, or register the point as a failure"
+        ) from error
+
+
 def _sigma(name: str, point: Mapping[str, Any]) -> float:
-    sigma = float(point.get(name, math.nan))
-    if sigma < 0 or math.isinf(sigma):
+    sigma = _number_of(name, point.get(name, math.nan))
+    if sigma < 0 or sigma > LARGEST:
         raise LimitError(name, sigma, "0 or more and finite", "", "leave it out, or give NaN, when it is unknown")
     return sigma

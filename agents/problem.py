@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..analysis.channels import derive_channels
 from ..analysis.patches import extract_patches, robust_scale
+from ..core.blas import one_thread
 from ..core.digest import digest
 from ..core.errors import SpecError
 
@@ -93,6 +94,7 @@ class Problem:
         return index, float(distance[index])
 
 
+@one_thread
 def build_problem(
     images: NDArray[np.float64],
     channels: list[str],

@@ -39,9 +39,9 @@ class Scaling:
 
     @classmethod
     def of(cls, value: NDArray[np.float64]) -> Scaling:
-        """Return the scaling to mean 0 and standard deviation 1; equal values are only centred."""
+        """Return the scaling to mean 0 and standard deviation 1; equal values have their size as spread."""
         center, spread = float(np.mean(value)), float(np.std(value))
-        return cls(center, spread if spread > 1e-12 * abs(center) else 1.0)
+        return cls(center, spread if spread > 1e-12 * abs(center) else abs(center) or 1.0)
 
     def target(self, outcomes: Outcomes) -> Tensor:
         """Return the outcomes without unit, shape (outcome,)."""
@@ -117,8 +117,8 @@ class Belief:
     outcomes : Outcomes
         What it is conditioned on.
     mean, std : ndarray, shape (candidate,)
-        Of the objective itself, without measurement noise, in its unit. Where outcomes state their
-        sigma, scatter beyond it belongs to the objective and is part of ``std``.
+        Of the objective itself, without measurement noise, in its unit. Where most outcomes state
+        their sigma, scatter beyond it belongs to the objective and is part of ``std``.
     """
 
     def __init__(
@@ -135,9 +135,14 @@ class Belief:
         self.outcomes = outcomes
         scaling, hyper = process.fit.scaling, process.fit.hyper
         # What a measurement's own sigma does not explain is structure that the features do not resolve.
-        unresolved = hyper.noise if np.isfinite(outcomes.sigma).all() else 0.0
+        unresolved = hyper.noise if np.isfinite(outcomes.sigma).mean() > 0.5 else 0.0
         self.mean: NDArray[np.float64] = mean.mul(scaling.spread).add(scaling.center).numpy()
         self.std: NDArray[np.float64] = left.clamp_min(1e-12).add(unresolved).sqrt().mul(scaling.spread).numpy()
+
+    @property
+    def variance(self) -> NDArray[np.float64]:
+        """Posterior variance, shape (candidate,), squared unit, without scatter that belongs to the objective."""
+        return self._left.clamp_min(1e-12).numpy() * self._process.fit.scaling.spread**2
 
     @property
     def noise_variance(self) -> float:

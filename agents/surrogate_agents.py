@@ -206,7 +206,7 @@ class SurrogateAgent(CandidateAgent):
         return acquisition.max_variance(after.std)
 
     def _integrated_variance(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        return acquisition.integrated_variance(after.covariance(self._anchors), after.std, after.noise_variance)
+        return acquisition.integrated_variance(after.covariance(self._anchors), after.variance, belief.noise_variance)
 
     def _straddle(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
         level = self.options.threshold
@@ -221,8 +221,9 @@ class SurrogateAgent(CandidateAgent):
         return acquisition.novelty(self._draw(after, rng), self._ledger.outcomes().value, self.options.neighbours)
 
     def _draw(self, belief: Belief, rng: np.random.Generator) -> Array:
-        normal = rng.standard_normal(len(self._anchors))
-        return acquisition.thompson(belief.mean, belief.covariance(self._anchors), self._anchors, normal)
+        normal = rng.standard_normal(len(self._anchors) + len(self.problem))
+        covariance = belief.covariance(self._anchors)
+        return acquisition.thompson(belief.mean, belief.variance, covariance, self._anchors, normal)
 
 
 class GPAgent(SurrogateAgent):

@@ -48,6 +48,8 @@ class Record:
         Measurements below the quality gate; they count towards the budget.
     cpu_s : float
         CPU-seconds per decision since the budget before, seed points left out.
+    instrument_s : float
+        Instrument time (s) until then: approach, survey, moves and measurements.
     """
 
     task: str
@@ -66,6 +68,7 @@ class Record:
     mse_all: float
     failed: int
     cpu_s: float
+    instrument_s: float
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,14 @@ def run_loop(task: Task, agent: str, goal: str, budgets: Sequence[int]) -> Loop:
         if number == SEED_POINTS:
             spent, decided = 0.0, 0
         if number in budgets:
-            scores = _scores(task, order, _recommended(made, task), made.posterior())
-            failed = int(np.isnan(values).sum())
+            began = process_time()
+            recommended = _recommended(made, task)  # does a fit that is due, which the next decision then finds done
+            fit = process_time() - began
+            scores = _scores(task, order, recommended, made.posterior())
+            costs = {"cpu_s": spent / decided if decided else 0.0, "instrument_s": task.instrument_seconds(order)}
             about = (task.name, agent, goal, task.seed, number, spec_digest(spec))
-            records.append(Record(*about, **scores, failed=failed, cpu_s=spent / decided if decided else 0.0))
-            spent, decided = 0.0, 0
+            records.append(Record(*about, **scores, failed=int(np.isnan(values).sum()), **costs))
+            spent, decided = fit, 0
     return Loop(np.array(order), np.array(values), records)
 
 
@@ -141,9 +147,9 @@ def regression_records(task: Task, loop: Loop, budgets: Sequence[int]) -> list[R
         std = np.sqrt(np.sum(residual**2) / max(1, good.sum() - inputs.shape[1]))
         best = int(order[good][np.argmax(mean[order[good]])])
         scores = _scores(task, order.tolist(), best, {"mean": mean, "std": np.full_like(mean, std)})
-        failed = int((~good).sum())
+        costs = {"cpu_s": 0.0, "instrument_s": task.instrument_seconds(order.tolist())}
         about = (task.name, REGRESSION, ANY_GOAL, task.seed, budget, "")
-        records.append(Record(*about, **scores, failed=failed, cpu_s=0.0))
+        records.append(Record(*about, **scores, failed=int((~good).sum()), **costs))
     return records
 
 

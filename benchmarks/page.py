@@ -30,7 +30,8 @@ seeds; `n` counts all measurements, ten seed points included. Regret of the phys
 deviations of the truth, otherwise in the unit of the objective. RMSE, NLPD and coverage are of candidates
 that were not measured. Coverage is of the truth by the latent belief, without measurement noise, except on
 `stem-eds-particles`, whose truth is itself a count: there Poisson noise of the predicted mean is added. CPU
-seconds are those of `suggest` and `ingest`, one thread, from the same loops."""
+seconds are those of `suggest` and `ingest`, one thread, from the same loops; instrument seconds those of approach,
+survey, moves and measurements so far, drift registrations left out."""
 WHAT = {
     "regret": "simple regret",
     "regret_recommended": "regret of the recommended point",
@@ -149,7 +150,7 @@ def task_table(records: Sequence[Record], task: str, first_seed: int) -> Table:
     floor = f"; no RMSE can fall below about {number(made.floor)}" if made.floor else ""
     title = f"{task}: {len(made.problem)} candidates{floor}; the best 1 % are {len(made.best)}"
     header = ("agent", "goal", "n", "seeds", "regret", "regret of recommended", "best 1 %", "distinct optima",
-              "RMSE", "NLPD", "coverage of 90 %", "CPU s per decision")  # fmt: skip
+              "RMSE", "NLPD", "coverage of 90 %", "CPU s per decision", "instrument s")  # fmt: skip
     return Table(title, header, tuple(rows))
 
 
@@ -170,7 +171,8 @@ def _task_row(records: Sequence[Record], task: str, agent: str, goal: str, budge
     cost = number(float(np.mean([record.cpu_s for record in found])), 2) if searched else "-"
     search = [cell(name, searched) for name in ("regret", "regret_recommended", "top", "optima")]
     predictions = [cell(name) for name in ("rmse", "nlpd", "coverage")]
-    return (agent, goal, str(budget), str(len(found)), *search, *predictions, cost)
+    seconds = number(float(np.mean([record.instrument_s for record in found])))
+    return (agent, goal, str(budget), str(len(found)), *search, *predictions, cost, seconds)
 
 
 def lost_table(records: Sequence[Record]) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,15 +18,22 @@ from probeline.analysis.scoring import optimum_regions
 from probeline.analysis.spectra import window_mask
 from probeline.sim.pfm.backend import open_world
 from probeline.sim.pfm.driver import PFMDriver
+from probeline.sim.pfm.spectroscopy import DEFAULTS
 from probeline.sim.pfm.truth import open_truth as open_film
+from probeline.sim.replay.dataset import Timing
 from probeline.sim.replay.truth import DatasetTruth
 from probeline.sim.replay.truth import open_truth as open_dataset
 
 Array = NDArray[np.float64]
 
 PATCH_PIXELS = 15
-FILM = {"size_nm": 1200.0, "pixels": 80}  # the survey of the twin's default instrument
+FILM = {"size_nm": 1200.0, "pixels": 80}  # pixels as large as those of the twin's default survey
 SI_KA_EV = {"low_eV": 1690.0, "high_eV": 1790.0}
+# Of the twin's driver: engaging, moving, a line of 1 s; a loop of default settings.
+FILM_TIMING = Timing(
+    spectrum_s=0.3 + DEFAULTS["cycles"] * 2 * DEFAULTS["steps"] * DEFAULTS["step_time"],
+    line_s=1.0, settle_s=0.5, shortest_move_s=0.2, speed=10e-6, approach_s=20.0, withdraw_s=2.0,
+)  # fmt: skip
 FAMILIES = ("c180", "ac_stripes", "mixed", "null_hidden", "null_trend")
 
 
@@ -52,6 +59,10 @@ class Task:
         Predicted mean -> standard deviation of the noise in ``truth``, both of shape (candidate,).
     regret_unit : float
         Regret is divided by it.
+    timing : Timing
+        What moving, a survey line and a measurement cost.
+    survey_lines : int
+        Lines of the survey, and pixels of each.
     floor : float
         RMSE that no prediction can beat, because the truth is noisy; 0 where it is not.
     """
@@ -63,8 +74,17 @@ class Task:
     truth: Array
     peaks: Array
     truth_noise: Callable[[Array], Array]
+    timing: Timing
+    survey_lines: int
     regret_unit: float = 1.0
     floor: float = 0.0
+
+    def instrument_seconds(self, order: Sequence[int]) -> float:
+        """Return what approach, survey and measuring these candidates in this order cost (s)."""
+        places = np.vstack([[0.0, 0.0], self.problem.xy[np.asarray(order, int)]]) * 1e-9
+        moves = (self.timing.move_s(float(step)) for step in np.hypot(*np.diff(places, axis=0).T))
+        survey = self.survey_lines * self.timing.frame_line_s(self.survey_lines)
+        return self.timing.approach_s + survey + sum(moves) + len(order) * self.timing.spectrum_s
 
     @cached_property
     def regions(self) -> NDArray[np.int64]:
@@ -114,7 +134,8 @@ def beacon_task(seed: int) -> Task:
     def measure(candidate: int) -> Scalar:
         return Scalar(float(truth[candidate]), np.nan, 1.0, "ok", "")
 
-    return Task("beacon-dkl", seed, problem, measure, truth, truth, exact)
+    lines = len(source.valid)
+    return Task("beacon-dkl", seed, problem, measure, truth, truth, exact, source.dataset.timing, lines)
 
 
 def eds_task(seed: int) -> Task:
@@ -144,6 +165,8 @@ def eds_task(seed: int) -> Task:
         truth,
         uniform_filter(withheld, 3)[at],
         lambda mean: np.sqrt(np.maximum(mean, 1.0)),  # Poisson; one count where next to nothing is predicted
+        data.timing,
+        rows,
         floor=float(np.sqrt(truth.mean())),
     )
 
@@ -174,4 +197,4 @@ def film_task(family: str, seed: int) -> Task:
         return scalarizer(Measurement(data=found["data"] * 1e12, unit="pm", **shape))
 
     name = f"pfm-{family.replace('_', '-')}"
-    return Task(name, seed, problem, measure, truth, truth, exact, regret_unit=float(truth.std()))
+    return Task(name, seed, problem, measure, truth, truth, exact, FILM_TIMING, pixels, regret_unit=float(truth.std()))

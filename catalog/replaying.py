@@ -27,27 +27,31 @@ class ReplayReport:
     decisions : int
         How many were recorded.
     identical : int
-        How many came out the same, counted up to the first that did not.
+        How many suggest the same point, counted up to the first that does not.
+    bitwise : int
+        For how many of those the digests of problem, model and generator are the recorded ones too. On
+        another processor or with other versions, last bits of a model may differ although it decides the same.
     first_difference : dict or None
-        ``decision`` (None when it is the problem that differs), ``what`` differs, its value as
-        ``recorded`` and as ``replayed``.
+        Of the first decision that is another one: ``decision``, ``what`` differs, its value as ``recorded`` and
+        as ``replayed``, and ``problem``, whether the problem had been the recorded one.
     """
 
     decisions: int
     identical: int
+    bitwise: int
     first_difference: dict[str, Any] | None
 
     @property
     def exact(self) -> bool:
-        """Whether every decision came out the same."""
-        return self.first_difference is None
+        """Whether every decision came out the same, bit by bit."""
+        return self.bitwise == self.decisions
 
 
 def replay(run: Any) -> ReplayReport:
     """Derive the problem from the stored survey and let the recorded agent decide again.
 
     Outcomes are given to it in the recorded order, before decision ``k`` exactly as many as it had
-    seen then; positions, candidates and the digests of its model and generator are compared.
+    seen then. Candidates and positions are compared, and the digests of what they were derived from.
 
     Parameters
     ----------
@@ -68,16 +72,12 @@ def replay(run: Any) -> ReplayReport:
     if not recorded:
         raise DataError(f"run {run.uid[:8]} ({run.start.get('plan_name', '')}) recorded no decisions")
     problem = problem_of(run)
-    first = recorded[0]["problem_digest"]
-    if problem.digest != first:
-        difference = {"decision": None, "what": "problem_digest", "recorded": first, "replayed": problem.digest}
-        return ReplayReport(len(recorded), 0, difference)
     player = _Player(make_agent(_block(run)["agent"], problem), problem, run)
     for count, row in enumerate(recorded):
         difference = player.decide(row)
         if difference is not None:
-            return ReplayReport(len(recorded), count, difference)
-    return ReplayReport(len(recorded), len(recorded), None)
+            return ReplayReport(len(recorded), count, player.bitwise, difference)
+    return ReplayReport(len(recorded), len(recorded), player.bitwise, None)
 
 
 def problem_of(run: Run) -> Problem:
@@ -111,25 +111,33 @@ class _Player:
         self._places = {row["decision"]: row for row in _rows(run, "primary")}
         self._suggestions: dict[int, Mapping[str, Any]] = {}
         self._fed = 0
+        self.bitwise = 0
 
     def decide(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
         """Repeat one decision and return the first difference to ``row``, if any."""
         due = row["n_seen"] + row["n_failed"]
         if due > len(self._outcomes):
-            return _difference(row, "outcomes", due, len(self._outcomes))
+            return self._difference(row, "outcomes", due, len(self._outcomes))
         while self._fed < due:
             self._feed(self._outcomes[self._fed])
             self._fed += 1
         (suggestion,) = self._agent.suggest(1)
         self._suggestions[row["decision"]] = suggestion
         explained = self._agent.explain(suggestion)
-        for key in ("candidate", "model_digest", "rng_digest"):
-            if explained[key] != row[key]:
-                return _difference(row, key, row[key], explained[key])
+        if explained["candidate"] != row["candidate"]:
+            return self._difference(row, "candidate", row["candidate"], explained["candidate"])
         for name, dof in zip(("x", "y"), self._problem.dofs, strict=True):
             if not math.isclose(suggestion[dof], row[name], rel_tol=0, abs_tol=_SAME_NM):
-                return _difference(row, name, row[name], float(suggestion[dof]))
+                return self._difference(row, name, row[name], float(suggestion[dof]))
+        replayed = {**explained, "problem_digest": self._problem.digest}
+        self.bitwise += all(replayed[key] == row[key] for key in ("problem_digest", "model_digest", "rng_digest"))
         return None
+
+    def _difference(self, row: Mapping[str, Any], what: str, recorded: Any, replayed: Any) -> dict[str, Any]:
+        same = row["problem_digest"] == self._problem.digest
+        return {
+            "decision": row["decision"], "what": what, "recorded": recorded, "replayed": replayed, "problem": same,
+        }  # fmt: skip
 
     def _feed(self, outcome: Mapping[str, Any]) -> None:
         name = self._problem.objective
@@ -143,10 +151,6 @@ class _Player:
             self._agent.ingest([{**suggestion, **values}])
         else:
             self._agent.register_failures([suggestion])
-
-
-def _difference(row: Mapping[str, Any], what: str, recorded: Any, replayed: Any) -> dict[str, Any]:
-    return {"decision": row["decision"], "what": what, "recorded": recorded, "replayed": replayed}
 
 
 def _rows(run: Run, stream: str) -> list[dict[str, Any]]:

@@ -60,7 +60,7 @@ def test_runs_show_replay_and_report_find_it_again(explored):
     shown = last_json(command("show", uid[:8], "--catalog", "cat", "--json", cwd=folder))
     assert shown["best_value"] == summary["best_value"]
     replayed = last_json(command("replay", uid, "--catalog", "cat", "--json", cwd=folder))
-    assert replayed == {"decisions": 6, "identical": 6, "first_difference": None}
+    assert replayed == {"decisions": 6, "identical": 6, "bitwise": 6, "first_difference": None}
     page = last_json(command("report", "last", "--catalog", "cat", "--output", "page.html", "--json", cwd=folder))
     assert uid in (folder / page["report"]).read_text()
 

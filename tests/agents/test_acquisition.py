@@ -48,7 +48,7 @@ def test_integrated_variance_is_what_one_measurement_takes_away():
     noise, chosen = 0.3, 11
     posterior = covariance - np.outer(covariance[:, chosen], covariance[chosen]) / (covariance[chosen, chosen] + noise)
     expected = np.mean(np.diag(covariance) - np.diag(posterior))
-    score = acquisition.integrated_variance(covariance, np.sqrt(np.diag(covariance)), noise)
+    score = acquisition.integrated_variance(covariance, np.diag(covariance), noise)
     assert score[chosen] == pytest.approx(expected)
 
 
@@ -58,13 +58,32 @@ def test_draws_have_the_posterior_as_their_distribution():
     rng = np.random.default_rng(0)
     draws = np.array(
         [
-            acquisition.thompson(np.sin(x), covariance[:, anchors], anchors, rng.normal(size=len(anchors)))
+            acquisition.thompson(
+                np.sin(x), np.diag(covariance), covariance[:, anchors], anchors, rng.normal(size=len(anchors) + 30)
+            )
             for _ in range(4000)
         ]
     )
     # Standard errors of 4000 draws with a variance of at most 4: 0.03 for means, 0.1 for covariances.
     np.testing.assert_allclose(draws.mean(axis=0), np.sin(x), atol=0.12)
     np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.35)
+
+
+def test_draws_have_their_whole_variance_far_from_the_anchors():
+    """With a length scale below the distance of the anchors, these say next to nothing about the others."""
+    x = np.linspace(0, 1, 40)
+    covariance = np.exp(-(((x[:, None] - x[None]) / 0.01) ** 2))
+    anchors = np.arange(0, 40, 8)
+    rng = np.random.default_rng(1)
+    draws = np.array(
+        [
+            acquisition.thompson(0 * x, np.ones(40), covariance[:, anchors], anchors, rng.normal(size=45))
+            for _ in range(4000)
+        ]
+    )
+    np.testing.assert_allclose(draws.std(axis=0), 1.0, atol=0.06)
+    chosen = np.argmax(draws, axis=1)
+    assert np.isin(chosen, anchors).mean() == pytest.approx(5 / 40, abs=0.03)
 
 
 def test_novelty_is_the_mean_distance_of_the_nearest_outcomes():

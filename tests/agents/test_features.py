@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -43,3 +47,32 @@ def test_without_structure_only_coordinates_are_left():
     assert build_features(small_problem(channels=()), 24).patch_columns == 0
     one_direction = build_problem(x[None], ["a"], x, y, spec, objective="area")
     assert build_features(one_direction, 24).patch_columns == 1
+
+
+@pytest.mark.system
+def test_the_number_of_threads_does_not_change_a_decision():
+    """Linear algebra on several threads adds in another order; recorded digests must not depend on that."""
+    script = """
+import numpy as np
+from probeline.agents.problem import CandidateSpec, build_problem
+from probeline.agents.spec import make_agent, spec_for
+y, x = np.mgrid[:80, :80].astype(float)
+images = np.random.default_rng(0).normal(size=(2, 80, 80)) + np.sin(x / 5) + np.cos(y / 7)
+problem = build_problem(images, ["a", "b"], x, y, CandidateSpec(channels=("a", "b"), patch_pixels=15), objective="v")
+for goal, acquisition in (("optimum", "log_ei"), ("map", "integrated_variance"), ("optimum", "thompson")):
+    agent = make_agent(spec_for("patch_gp", goal, {"acquisition": acquisition, "seed_points": 4}), problem)
+    for step in range(8):
+        point = agent.suggest()[0]
+        told = agent.explain(point)
+        agent.ingest([{"_id": point["_id"], "v": float(np.sin(told["candidate"]))}])
+    print(problem.digest, told["candidate"], told["model_digest"], told["rng_digest"], repr(told["acquisition"]))
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", script], env={**environment, "OMP_NUM_THREADS": threads},
+            capture_output=True, text=True, timeout=120, check=True,
+        ).stdout
+        for threads in ("1", "2", "4")
+    }  # fmt: skip
+    assert len(answers) == 1

@@ -12,6 +12,7 @@ import pytest
 from probeline.agents.problem import CandidateSpec, build_problem
 from probeline.analysis.measurement import Scalar
 from probeline.core.rng import generator
+from probeline.sim.replay.dataset import Timing
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are not installed
 
@@ -42,7 +43,7 @@ def synthetic(seed: int, *, informative: bool = True) -> Task:
         flag = "poor_fit" if candidate == 5 else "ok"
         return Scalar(float(truth[candidate] + noise), 0.01, 1.0, flag, "counts")
 
-    return Task("synthetic", seed, problem, measure, truth, truth, exact)
+    return Task("synthetic", seed, problem, measure, truth, truth, exact, Timing(spectrum_s=2.0, line_s=1.0), SIDE)
 
 
 def record(agent: str, seed: int, **scores: float) -> Record:
@@ -72,6 +73,8 @@ def test_loop_end_to_end_finds_what_the_image_shows():
     assert last.failed == np.isnan(greedy.values).sum()
     assert first.cpu_s == 0.0 <= last.cpu_s  # only decisions after the seed points cost anything
     assert len(set(greedy.order.tolist())) == 20
+    # 20 lines of 1 s and 2 s per measurement; this timing moves for nothing.
+    assert [first.instrument_s, last.instrument_s] == [SIDE + 10 * 2.0, SIDE + 20 * 2.0]
     model = run_loop(task, "patch_gp", "map", (20,)).records[0]
     assert model.goal == "map"
     assert model.rmse < last.rmse  # the other predicts the mean
