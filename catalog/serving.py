@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
+import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class EmbeddedTiled:
         Holds ``catalog.db``, ``storage.db`` and ``data/``.
     readable : list of Path
         Folders whose files it may show: those of external frames.
+    quiet : callable
+        Called when the process ends without :meth:`close`; returns when nothing is asked any more.
 
     Raises
     ------
@@ -34,12 +37,12 @@ class EmbeddedTiled:
         When the folder cannot be opened.
     """
 
-    def __init__(self, folder: Path, readable: list[Path]):
+    def __init__(self, folder: Path, readable: list[Path], quiet: Callable[[], object]):
         from tiled.client import from_context
 
         context_class = _context_class()
         try:
-            app = Orderly(make_app(folder, readable, _API_KEY))
+            app = _Quieted(make_app(folder, readable, _API_KEY), quiet)
             logging.getLogger("tiled.server.app").setLevel(logging.WARNING)  # there is no server to announce
             self._context = context_class.from_app(app, api_key=_API_KEY)
         except Exception as error:  # Tiled raises whatever its parts raise
@@ -81,48 +84,23 @@ class RemoteTiled:
         self.client.context.http_client.close()
 
 
-class Orderly:
-    """An ASGI application that ends after its last answer and refuses what comes later.
+class _Quieted:
+    """An ASGI application that nobody asks any more when Tiled ends it with the process.
 
-    Tiled ends its own application with the interpreter, whatever threads go on asking it, and
-    then waits for their requests; one whose asker had been cut off kept the process for ever.
+    Tiled would wait for ever for a request that it has cut off. It registers its end after the
+    start of the application and before the first request, and what was registered last is called
+    first: therefore ``quiet`` is registered at the first request, which fails in an ending process.
     """
 
-    def __init__(self, app: Any):
-        self._app = app
-        self._ended = False
-        self._requests = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+    def __init__(self, app: Any, quiet: Callable[[], object]):
+        self._app, self._quiet = app, quiet
+        self._registered = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request, or see the application through its life.
-
-        Raises
-        ------
-        RuntimeError
-            For a request after the end.
-        """
-        if scope["type"] == "lifespan":
-            await self._app(scope, lambda: self._receive_last(receive), send)
-            return
-        if self._ended:
-            raise RuntimeError("Tiled has ended")
-        self._requests += 1
-        self._idle.clear()
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._requests -= 1
-            if not self._requests:
-                self._idle.set()
-
-    async def _receive_last(self, receive: Any) -> Any:
-        message = await receive()
-        if message["type"] == "lifespan.shutdown":
-            self._ended = True
-            await self._idle.wait()
-        return message
+        if scope["type"] == "http" and not self._registered:
+            threading._register_atexit(self._quiet)  # pyright: ignore[reportAttributeAccessIssue]
+            self._registered = True
+        await self._app(scope, receive, send)
 
 
 def _context_class() -> Any:

@@ -47,10 +47,10 @@ def open_catalog(where: str | Path, *, create: bool = True, durable: bool = Fals
     if isinstance(where, str) and urlsplit(where).scheme in ("http", "https"):
         root = _folder_of_server(where)
         _check_marker(root, create=True)
-        return Catalog(root, lambda: RemoteTiled(where), durable=durable)
+        return Catalog(root, lambda _: RemoteTiled(where), durable=durable)
     root = Path(where).expanduser().resolve()
     _check_marker(root, create=create)
-    return Catalog(root, lambda: EmbeddedTiled(root / "tiled", [root / "data"]), durable=durable)
+    return Catalog(root, lambda quiet: EmbeddedTiled(root / "tiled", [root / "data"], quiet), durable=durable)
 
 
 def _folder_of_server(uri: str) -> Path:
@@ -104,7 +104,8 @@ class Catalog:
     root : Path
         Its folder.
     open_tiled : callable
-        Opens Tiled; called once, when Tiled is first needed, on the thread that needs it.
+        Opens Tiled; called once, when Tiled is first needed, on the thread that needs it. It is
+        given a function that ends the catalogue's own use of Tiled, for when the process ends.
     durable : bool
         Bring every record to the disk at once.
 
@@ -118,7 +119,7 @@ class Catalog:
         Where reports are put.
     """
 
-    def __init__(self, root: Path, open_tiled: Callable[[], Any], *, durable: bool = False):
+    def __init__(self, root: Path, open_tiled: Callable[[Callable[[], object]], Any], *, durable: bool = False):
         self.root = root
         self.data_root = root / "data"
         self.reports = root / "reports"
@@ -206,7 +207,7 @@ class Catalog:
             if self._tiled is None:
                 if self._closed:
                     raise CatalogError(f"the catalogue {self.root} is closed; open it again")
-                self._tiled = self._open_tiled()
+                self._tiled = self._open_tiled(self._drain.close)
             return self._tiled.client
 
     @property

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..core.errors import CatalogError
 from .documents import Document, unpacked, without_repeats
 from .journal import JournalTail, read_journal
 from .listing import write_state
@@ -105,7 +106,7 @@ class RunUpload:
         Never raises: what goes wrong is the run's state afterwards.
         """
         try:
-            for name, doc in unpacked(self._tail.read()):
+            for name, doc in unpacked(_until_ending(self._tail.read())):
                 self._again = self._again or self._repeats(name, doc)
                 if self._failure is None:
                     self._forward(name, doc)
@@ -145,12 +146,12 @@ class RunUpload:
 
     def _finish(self) -> None:
         if self._again or self._failure is not None:
-            upload(self._client(), read_journal(self._path))
+            upload(self._client(), _until_ending(read_journal(self._path)))
         write_state(self._path, "stored")
 
     def _reject(self, error: Exception) -> None:
         if _is_ending():
-            _log.warning("run %s goes to Tiled at the next opening: the process ends", self._path.stem)
+            _log.info("run %s goes to Tiled at the next opening: the process ends", self._path.stem)
             return
         reason = _reason(error)
         _log.warning("run %s is in the journal only: %s", self._path.stem, reason)
@@ -158,6 +159,13 @@ class RunUpload:
             write_state(self._path, f"rejected: {reason}")
         except OSError as trouble:  # the disk is full: then the state stays "pending"
             _log.warning("the state of %s cannot be written: %s", self._path.stem, trouble)
+
+
+def _until_ending(documents: Iterable[Document]) -> Iterator[Document]:
+    for document in documents:
+        if _is_ending():
+            raise CatalogError("the process ends")
+        yield document
 
 
 def _is_ending() -> bool:

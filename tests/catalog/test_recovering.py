@@ -51,7 +51,7 @@ def opened(tmp_path, tiled, monkeypatch):
 
     def opening():
         catalog = catalogs.open(tmp_path / "c")
-        monkeypatch.setattr(catalog, "_open_tiled", lambda: tiled)
+        monkeypatch.setattr(catalog, "_open_tiled", lambda _: tiled)
         catalogs_open.append(catalog)
         return catalog
 
@@ -199,7 +199,7 @@ def test_what_is_pending_is_left_to_a_process_that_still_writes(opened, tiled):
 def test_an_ending_interpreter_leaves_the_run_pending(opened, monkeypatch):
     catalog = opened()
 
-    def ending():
+    def ending(_):
         monkeypatch.setattr(threading, "_SHUTTING_DOWN", True)
         raise CatalogError("the Tiled folder cannot be opened")
 

@@ -40,7 +40,7 @@ def journal_only(tmp_path, monkeypatch):
 
 
 class NoTiled:
-    def __init__(self):
+    def __init__(self, _):
         self.client = {}
 
     def close(self):

@@ -1,7 +1,5 @@
 """Journal and Tiled hold the same; Tiled never holds up the RunEngine."""
 
-import asyncio
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -9,7 +7,6 @@ from bluesky.utils import RunEngineInterrupted
 
 from probeline import catalog as catalogs
 from probeline.catalog import uploading
-from probeline.catalog.serving import Orderly
 from probeline.catalog.tiled_run import tiled_run
 from probeline.core.errors import CatalogError
 
@@ -202,30 +199,6 @@ def test_closing_ends_every_thread(catalog, engine, camera, sensor):
     catalog.close()
     with pytest.raises(CatalogError, match="is closed; open it again"):
         _ = catalog.client
-
-
-def test_tiled_ends_after_its_last_answer_and_refuses_later_requests():
-    async def scenario():
-        told, happened = asyncio.Event(), []
-
-        async def app(scope, receive, send):
-            if scope["type"] == "lifespan":
-                happened.append((await receive())["type"])
-            else:
-                await told.wait()
-                happened.append("answer")
-
-        async def receive():
-            told.set()
-            return {"type": "lifespan.shutdown"}
-
-        orderly = Orderly(app)
-        await asyncio.gather(orderly({"type": "http"}, None, None), orderly({"type": "lifespan"}, receive, None))
-        with pytest.raises(RuntimeError, match="has ended"):
-            await orderly({"type": "http"}, None, None)
-        return happened
-
-    assert asyncio.run(scenario()) == ["answer", "lifespan.shutdown"]
 
 
 def test_opening_again_makes_no_databases(catalog, monkeypatch):
