@@ -87,6 +87,9 @@ class Scalarizer:
         A quality below it is flagged ``"poor_fit"``.
     function : callable
         ``(measurement, options) -> Scalar``, for finite data.
+    obstacle : callable
+        ``(spectrum, options) -> str``: why measurements like ``spectrum`` cannot give the value
+        with these options, as far as that is known before the first; empty when nothing is.
     """
 
     name: str
@@ -96,6 +99,7 @@ class Scalarizer:
     unit_of: Callable[[str], str]
     quality_gate: float
     function: Callable[[Measurement, Any], Scalar]
+    obstacle: Callable[[Mapping[str, Any], Any], str] = lambda spectrum, options: ""
 
     def check_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return all options, defaults filled in, as JSON for the record.
@@ -106,6 +110,29 @@ class Scalarizer:
             When an option is unknown, missing or out of range.
         """
         return self._parse(options).model_dump(mode="json")
+
+    def check_against(self, spectrum: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> None:
+        """Raise unless measurements like ``spectrum`` can give the value; asked before the first is made.
+
+        Parameters
+        ----------
+        spectrum : mapping
+            ``dims`` and ``channels`` of the measurements to come; ``coords`` (axis -> values)
+            of the axes that are known already. An entry of ``describe()["spectra"]`` of a
+            driver, or the data key of a spectrum.
+        options : mapping, optional
+            As for a call.
+
+        Raises
+        ------
+        SpecError
+            When the options are wrong, an axis is missing, or the options ask for a channel, a
+            field or a window that the measurement does not have.
+        """
+        parsed = self._parse(options or {})
+        self._check_axes(spectrum["dims"])
+        if obstacle := self.obstacle(spectrum, parsed):
+            raise SpecError(f"objective {self.name!r} cannot be had from this measurement: {obstacle}")
 
     def unit(self, spectrum: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> str:
         """Return the unit of the value, before anything is measured.
@@ -272,11 +299,51 @@ def _peak_position(measurement: Measurement, options: PeakOptions) -> Scalar:
 
 
 def _channel_mean(measurement: Measurement, options: ChannelOptions) -> Scalar:
-    if options.channel not in measurement.channels:
-        raise SpecError(f"the measurement has no channel {options.channel!r}; it has {', '.join(measurement.channels)}")
+    if obstacle := _channel_obstacle({"channels": measurement.channels}, options):
+        raise SpecError(obstacle)
     data = measurement.data[list(measurement.channels).index(options.channel)].ravel()
     sigma = float(data.std(ddof=1)) / math.sqrt(data.size) if data.size > 1 else math.nan
     return Scalar(float(data.mean()), sigma, 1.0, "ok", "")
+
+
+def _known(spectrum: Mapping[str, Any], axis: str) -> list[Any]:
+    """Return the values along ``axis``, empty when they are not known yet."""
+    return list((spectrum.get("coords") or {}).get(axis, []))
+
+
+def _loop_obstacle(spectrum: Mapping[str, Any], options: LoopOptions) -> str:
+    channels, dims = spectrum["channels"], spectrum["dims"]
+    if "response" not in channels and not {"x", "y"} <= set(channels):
+        return f"a loop needs a channel response, or x and y; this one has {', '.join(channels)}"
+    if other := [dim for dim in dims if dim not in ("channel", "cycle", "field", "bias")]:
+        return f"a loop has the axes cycle, field and bias; this one has {', '.join(other)} as well"
+    fields = _known(spectrum, "field") if "field" in dims else ["off"]
+    if fields and options.field not in fields:
+        return f"field = {options.field!r} was asked for; it holds {', '.join(map(str, fields))}"
+    return ""
+
+
+def _window_obstacle(spectrum: Mapping[str, Any], options: WindowOptions) -> str:
+    """Return what a spectrum of zeros over the same energies is refused for."""
+    energy = np.asarray(_known(spectrum, "energy"), float)
+    if not energy.size:
+        return ""
+    try:
+        inside = window_mask(energy, options.low_eV, options.high_eV)
+        if isinstance(options, SumOptions):
+            window_sum(energy, 0 * energy, options.low_eV, options.high_eV, background=options.background)
+        elif isinstance(options, PeakOptions) and options.method == "gaussian":
+            gaussian_peak(energy[inside], 0 * energy[inside])
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def _channel_obstacle(spectrum: Mapping[str, Any], options: ChannelOptions) -> str:
+    channels = spectrum["channels"]
+    if options.channel in channels:
+        return ""
+    return f"the measurement has no channel {options.channel!r}; it has {', '.join(channels)}"
 
 
 def _times_volt(unit: str) -> str:
@@ -287,9 +354,17 @@ def _same(unit: str) -> str:
     return unit
 
 
-loop_area = Scalarizer("loop_area", 1, LoopOptions, ("bias",), _times_volt, 0.5, _from_loop(lambda found: found.area))
-loop_height = Scalarizer("loop_height", 1, LoopOptions, ("bias",), _same, 0.5, _from_loop(lambda found: found.height))
-imprint = Scalarizer("imprint", 1, LoopOptions, ("bias",), lambda _: "V", 0.5, _from_loop(_imprint))
-spectral_window_sum = Scalarizer("spectral_window_sum", 1, SumOptions, ("energy",), _same, 0.0, _window_sum)
-peak_position = Scalarizer("peak_position", 1, PeakOptions, ("energy",), lambda _: "eV", 0.25, _peak_position)
-channel_mean = Scalarizer("channel_mean", 1, ChannelOptions, ("channel",), _same, 0.0, _channel_mean)
+loop_area = Scalarizer(
+    "loop_area", 1, LoopOptions, ("bias",), _times_volt, 0.5, _from_loop(lambda found: found.area), _loop_obstacle
+)
+loop_height = Scalarizer(
+    "loop_height", 1, LoopOptions, ("bias",), _same, 0.5, _from_loop(lambda found: found.height), _loop_obstacle
+)
+imprint = Scalarizer("imprint", 1, LoopOptions, ("bias",), lambda _: "V", 0.5, _from_loop(_imprint), _loop_obstacle)
+spectral_window_sum = Scalarizer(
+    "spectral_window_sum", 1, SumOptions, ("energy",), _same, 0.0, _window_sum, _window_obstacle
+)
+peak_position = Scalarizer(
+    "peak_position", 1, PeakOptions, ("energy",), lambda _: "eV", 0.25, _peak_position, _window_obstacle
+)
+channel_mean = Scalarizer("channel_mean", 1, ChannelOptions, ("channel",), _same, 0.0, _channel_mean, _channel_obstacle)

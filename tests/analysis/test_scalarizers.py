@@ -238,6 +238,48 @@ def test_unit_and_axes_are_known_before_measuring():
         get_scalarizer("loop_area")(eds(np.ones(10)))
 
 
+LOOP = {"dims": ["channel", "cycle", "field", "bias"], "channels": ["x", "y"], "unit": "m", "settings": {"steps": 64}}
+EDS = {"dims": ["channel", "energy"], "channels": ["eds"], "unit": "counts", "settings": {}}
+SCALAR = {"dims": ["channel"], "channels": ["loop_height"], "unit": "", "settings": {}}
+ENERGIES = {"coords": {"energy": [10.0 * i for i in range(300)]}}
+
+
+@pytest.mark.parametrize(
+    ("name", "spectrum", "options", "word"),
+    [
+        ("channel_mean", SCALAR, {"channel": "height"}, "no channel 'height'; it has loop_height"),
+        ("channel_mean", EDS, {"channel": "counts"}, "it has eds"),
+        ("loop_area", EDS, {}, "needs a measurement with axis bias"),
+        ("peak_position", LOOP, WINDOW, "needs a measurement with axis energy"),
+        ("imprint", {**LOOP, "coords": {"field": ["off"]}}, {"field": "on"}, "it holds off"),
+        ("imprint", {**LOOP, "dims": ["channel", "bias"]}, {"field": "on"}, "it holds off"),
+        ("loop_height", {**LOOP, "channels": ["current"]}, {}, "this one has current"),
+        ("loop_area", {**LOOP, "dims": ["channel", "bias", "energy"]}, {}, "has energy as well"),
+        ("spectral_window_sum", {**EDS, **ENERGIES}, {"low_eV": 5000, "high_eV": 5100}, "reaches from 0 to 2990 eV"),
+        ("peak_position", {**EDS, **ENERGIES}, {"low_eV": 9, "high_eV": 11, "method": "gaussian"}, "6 channels"),
+        ("spectral_window_sum", EDS, {"low_eV": 1690}, "high_eV"),
+    ],
+)
+def test_what_a_measurement_cannot_give_is_refused_before_it_is_made(name, spectrum, options, word):
+    with pytest.raises(SpecError, match=word):
+        get_scalarizer(name).check_against(spectrum, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "spectrum", "options"),
+    [
+        ("channel_mean", SCALAR, {"channel": "loop_height"}),
+        ("loop_area", LOOP, {"field": "on"}),  # which fields there are is not known yet
+        ("loop_area", {**LOOP, "coords": {"field": ["off", "on"]}}, {"field": "on"}),
+        ("imprint", {"dims": ["channel", "bias"], "channels": ["response"]}, {}),
+        ("spectral_window_sum", EDS, WINDOW),
+        ("peak_position", {**EDS, **ENERGIES}, {**WINDOW, "method": "gaussian"}),
+    ],
+)
+def test_what_a_measurement_can_give_is_accepted_before_it_is_made(name, spectrum, options):
+    get_scalarizer(name).check_against(spectrum, options)
+
+
 @pytest.fixture(scope="module")
 def lead_titanate():
     """2500 measured loops of a PbTiO3 film, 520 of them with failed fits: bias (V), response (pixel, bias)."""
