@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from ophyd import Component, Kind, Signal
 
 from ..core.errors import CommandRejected
@@ -147,8 +148,12 @@ class ProbePosition(LinkedDevice):
         CommandRejected, LimitError
             For what is no pair of numbers, not finite or out of range.
         """
-        if len(value) != 2:
-            raise CommandRejected(f"{self.name} = {value!r} is not a pair (x, y) in nm")
+        pair = value.tolist() if isinstance(value, np.ndarray) else value
+        if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+            raise CommandRejected(
+                f"{self.name} = {value!r} was refused: give a pair (x, y) in nm, or set {self.x.name} or "
+                f"{self.y.name} alone to one number"
+            )
         for axis, coordinate in zip((self.x, self.y), value, strict=True):
             axis.readback.check_range(coordinate)
 

@@ -113,7 +113,11 @@ class Quantity(Signal):
             Before anything is sent.
         """
         self.check_value(value)
-        self._write(_PYTHON[self.dtype](value))
+        self._write(self.plain(value))
+
+    def plain(self, value: Any) -> Any:
+        """Return a checked ``value`` as ``float``, ``int``, ``bool`` or ``str``."""
+        return _PYTHON[self.dtype](value)
 
     def _write(self, value: Any) -> None:
         raise CommandRejected(f"{self.name} is read-only")
@@ -250,7 +254,7 @@ class DriverSignal(Quantity):
     def get(self, **kwargs: Any) -> Any:
         """Return the present value (``unit``), read from the controller."""
         value = self._link.driver.get_many([self.key])[self.key]
-        self._keep(from_si(float(value), self.unit) if self.dtype == "number" else _PYTHON[self.dtype](value))
+        self._keep(from_si(float(value), self.unit) if self.dtype == "number" else self.plain(value))
         return self._readback
 
     def check_value(self, value: Any, **kwargs: Any) -> None:
@@ -279,7 +283,7 @@ class DriverSignal(Quantity):
         """
         self.check_value(value)
         status = Progress(self, timeout=self._timeout if timeout is None else timeout, settle_time=settle_time or 0)
-        finish(status, self._link.actions.submit(self._link.driver.bound(self._write), _PYTHON[self.dtype](value)))
+        finish(status, self._link.actions.submit(self._link.driver.bound(self._write), self.plain(value)))
         return status
 
     def _write(self, value: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import bluesky.plan_stubs as bps
+import numpy as np
 import pytest
 
 from probeline.core.errors import CommandRejected, LimitError
@@ -39,6 +41,19 @@ def test_a_wrong_target_is_refused_at_once(spm, value):
             call(value)
     assert _moves(spm) == []
     assert spm.probe.target == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("value", [3.0, None, "ab", np.float64(3.0), np.array(3.0), {1.0, 2.0}, ((1.0, 2.0), 3.0)])
+def test_what_is_no_pair_is_refused_with_what_is_needed(spm, engine, value):
+    for call in (spm.probe.set, spm.probe.check_value, lambda target: engine(bps.mv(spm.probe, target))):
+        with pytest.raises(CommandRejected, match=r"spm_probe.* = .*(give a pair \(x, y\) in nm|is not a number)"):
+            call(value)
+    assert _moves(spm) == []
+
+
+def test_a_pair_may_be_an_array(spm):
+    spm.probe.set(np.array([100.0, -200.0])).wait(5)
+    assert _moves(spm) == pytest.approx([1e-7, -2e-7])
 
 
 def test_the_edge_itself_can_be_reached(pfm):
