@@ -25,11 +25,11 @@ class SurveyDefaults(BaseModel):
         ``((x, y), ...)`` in nm: where measurements at a point are possible; everywhere when empty.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    size_nm: float
-    pixels: int
-    patch_nm: float
+    size_nm: float = Field(gt=0)
+    pixels: int = Field(ge=8)
+    patch_nm: float = Field(gt=0)
     roi: tuple[tuple[tuple[float, float], ...], ...] = ()
 
 
@@ -61,13 +61,18 @@ class InstrumentSpec(BaseModel):
         Run the driver in a process of its own.
     register_every : int
         Measurements between two registrations to the survey by default; 0 where nothing drifts.
+    imaging : dict
+        Drive of the probe while it images, SI by driver key (``drive_amplitude``): what *make safe* switches off, and
+        approaching switches on again where it is off.
+    tip_changed_nm : float
+        A larger jump of the tip's height (nm) over a measurement says that the tip has changed.
     idle_after_s : float
         Waiting longer than this (s, instrument idle) parks the probe.
     metadata : dict
         Sample, probe or column, environment; overrides what the driver says.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     kind: Literal["spm", "stem"]
@@ -80,6 +85,8 @@ class InstrumentSpec(BaseModel):
     envelope: Envelope = Field(default_factory=Envelope)
     hosted: bool = False
     register_every: int = Field(default=0, ge=0)
+    imaging: dict[str, float] = Field(default_factory=dict)
+    tip_changed_nm: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     idle_after_s: float = Field(default=5.0, ge=0)
     metadata: dict[str, Any] = Field(default_factory=dict)
 
@@ -112,5 +119,12 @@ def parse_instrument(content: Any, source: str) -> InstrumentSpec:
     try:
         return InstrumentSpec.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(map(_problem, error.errors()))
         raise SpecError(f"instrument file {source}: {problems}") from error
+
+
+def _problem(error: Any) -> str:
+    """Return one error of pydantic as field, value and what is wanted."""
+    field = ".".join(map(str, error["loc"])) or "file"
+    given = "" if isinstance(error["input"], dict) else f" = {error['input']!r}"
+    return f"{field}{given}: {error['msg']}"

@@ -133,7 +133,7 @@ class SpectrumDetector(AcquiringDevice):
         """
         self.link.driver.check_settings(self.measures, self.settings(changes))
 
-    def configure(self, d: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def configure(self, d: dict[str, Any]) -> Any:
         """Change settings (units shown) together, all or none; the only way to do so within a stream.
 
         Parameters
