@@ -136,6 +136,8 @@ class AcquiringDevice(LinkedDevice):
     def pause(self) -> None:
         """Abort what is in flight and wait until the device is idle, so that it can be triggered again.
 
+        What was complete before can still be read.
+
         Raises
         ------
         DriverTimeout
@@ -149,7 +151,6 @@ class AcquiringDevice(LinkedDevice):
             running.join(_END)
             if running.is_alive():
                 raise DriverTimeout(f"{self.name} did not end its measurement within {_END:g} s of being told to")
-        self._result = None
 
     def resume(self) -> None:
         """Do nothing: the rewound plan triggers again."""

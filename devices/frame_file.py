@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..core.errors import DataError
 
 DATASET = "/entry/data/data"
 LINE_CLOCK = "/entry/data/line_clock"
+_MARGIN = 2**20  # bytes that journal and catalogue may need meanwhile
 
 
 class FrameFile:
@@ -36,7 +38,7 @@ class FrameFile:
     Raises
     ------
     DataError
-        When the file cannot be made.
+        When the file cannot be made, or the disk has no room for a frame.
     """
 
     def __init__(self, folder: Path, channels: Sequence[str], units: Sequence[str], geometry: Mapping[str, Any]):
@@ -46,9 +48,10 @@ class FrameFile:
         self.shape = (len(channels), int(geometry["lines"]), int(geometry["pixels"]))
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._require_room()
             self._file = h5py.File(self.path, "w", libver="latest")
         except OSError as error:
-            raise DataError(f"cannot write frames to {self.path}: {error}") from error
+            raise DataError(f"cannot write frames to {self.path}: {error}; choose another folder") from error
         depth, lines, pixels = self.shape
         self._data = self._file.create_dataset(
             DATASET, (0, *self.shape), "<f8", maxshape=(None, *self.shape), chunks=(1, depth, 1, pixels),
@@ -60,14 +63,36 @@ class FrameFile:
         self._data.parent.attrs.update({**geometry, "channels": list(channels), "channel_units": list(units)})
         self._file.swmr_mode = True
 
+    def _require_room(self) -> None:
+        """Raise unless a frame fits on the disk.
+
+        It has to be known beforehand: HDF5 cannot write into a full disk, and then not even close the file.
+        """
+        needed = int(np.prod(self.shape)) * 8 + _MARGIN
+        free = shutil.disk_usage(self.path.parent).free
+        if free < needed:
+            raise DataError(
+                f"a frame of {self.shape[0]} channels x {self.shape[1]} lines x {self.shape[2]} pixels was refused: it "
+                f"needs {needed / 1e6:.1f} MB and {self.path.parent} has {free / 1e6:.1f} MB left; free space, or "
+                "choose another catalogue"
+            )
+
     def begin(self, index: int) -> None:
-        """Make room for frame ``index``, empty."""
-        if index < len(self._data):  # taken before but never announced: stopped, or not read
-            self._data[index] = np.nan
-            self._clock[index] = np.nan
-        else:
+        """Make room for frame ``index``, empty, and take it up on the disk at once.
+
+        Raises
+        ------
+        DataError
+            When the disk has no room for it.
+        """
+        if index == len(self._data):  # else it was taken before but never announced: stopped, or not read
+            self._require_room()
             self._data.resize(index + 1, axis=0)
             self._clock.resize(index + 1, axis=0)
+        self._data[index] = np.nan
+        self._clock[index] = np.nan
+        self._data.flush()
+        self._clock.flush()
 
     def write(self, index: int, first: int, block: NDArray[np.float64], clock: float) -> None:
         """Write lines ``first ...`` of frame ``index`` and flush them.

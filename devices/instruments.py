@@ -53,7 +53,7 @@ class Instrument(LinkedDevice):
     def __init__(self, prefix: str = "", *, name: str, link: Link, spec: InstrumentSpec, **kwargs: Any):
         super().__init__(prefix, name=name, link=link, **kwargs)
         self.spec = spec
-        self.settle, self.posture = Settle(self), Posture(self)
+        self.settle, self.posture = Settle(self), Posture(self, spec.imaging)
         size, pixels = spec.survey.size_nm, spec.survey.pixels
         self.scan.frame.set({"width": size, "height": size, "pixels": pixels, "lines": pixels})
 
@@ -169,6 +169,9 @@ def assemble(driver: Guard, spec: InstrumentSpec, data_root: str | Path) -> SPM 
             f"{spec.name}: {description['model']} lacks {', '.join(missing) or f'the spectrum {spec.spectrum!r}'}; "
             f"a {spec.kind} needs it. Its spectra are {', '.join(description['spectra']) or 'none'}"
         )
+    unknown = [key for key in spec.imaging if key not in description["signals"]]
+    if unknown:
+        raise SpecError(f"{spec.name}: imaging sets {', '.join(unknown)}, which {description['model']} does not have")
     parts = _parts(description, spec, data_root)
     kind = create_device_from_components(base.__name__, docstring=base.__doc__, base_class=base, **parts)
     link = Link(driver, description, CallThread(f"{spec.name} actions"))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from ophyd import Component, Kind
 
-from ..core.errors import UnknownNameError
+from ..core.errors import CommandRejected, UnknownNameError
 from .limits import check_number
 from .link import Link, LinkedDevice, Progress
 from .signals import DriverSignal, ReadOnly
+
+DRIVE = "drive_amplitude"
 
 
 class ZController(LinkedDevice):
@@ -108,20 +111,22 @@ class Settle:
 class Posture:
     """Bringing the instrument into a posture: ``set("park")``, ``"make_safe"``, ``"hold"``, ``"track"``.
 
-    ``track`` is ready to image: approached with the loop closed (SPM); nothing to do for a beam.
-    It comes after everything asked before; the others act at once.
+    ``track`` is ready to image: driven and approached with the loop closed (SPM); nothing to do for
+    a beam. It comes after everything asked before; the others act at once.
 
     Parameters
     ----------
     device : LinkedDevice
         The instrument.
+    imaging : mapping
+        Drive of the probe (SI by driver key) that *make_safe* switches off.
     """
 
     parent = None
     choices = ("hold", "park", "make_safe", "track")
 
-    def __init__(self, device: LinkedDevice):
-        self._device = device
+    def __init__(self, device: LinkedDevice, imaging: Mapping[str, float]):
+        self._device, self._imaging = device, dict(imaging)
         self.name = f"{device.name}_posture"
 
     def check_value(self, value: Any) -> None:
@@ -151,4 +156,17 @@ class Posture:
     def _track(self) -> None:
         link: Link = self._device.link
         if "feedback" in link.description["capabilities"] and not link.driver.get_many(["feedback"])["feedback"]:
+            self._drive(link)
             link.driver.approach()
+
+    def _drive(self, link: Link) -> None:
+        """Switch on again what is off; what somebody set to something else stays."""
+        now = link.driver.get_many(list(self._imaging))
+        off = {key: value for key, value in self._imaging.items() if now[key] == 0}
+        if off:
+            link.driver.set_many(off)
+        if DRIVE in link.description["signals"] and link.driver.get_many([DRIVE])[DRIVE] == 0:
+            raise CommandRejected(
+                f"{self.name}: {DRIVE} is 0 V: images and loops would be noise; set it, or state it in the instrument "
+                f"file (imaging: {{{DRIVE}: 1.0}})"
+            )

@@ -83,6 +83,10 @@ class ScanFrame(LinkedDevice):
         CommandRejected, LimitError
             Naming what is wrong.
         """
+        if not isinstance(value, Mapping):
+            raise CommandRejected(
+                f"{self.name} = {value!r} is not a set of frame parameters, such as {{'width': 500.0}}"
+            )
         unknown = sorted(set(value) - set(self.component_names))
         if unknown:
             raise CommandRejected(
@@ -194,14 +198,12 @@ class ScanEngine(AcquiringDevice):
 
     def _start(self) -> Acquisition:
         values = self.frame.values()
-        acquisition = self.link.driver.start_scan(settings_of(values))
-        self._acquisition = acquisition
         if self._file is None or self._file.geometry != values:
             self._open(values)
         assert self._file is not None  # just opened
-        self._file.begin(self._index)
+        self._file.begin(self._index)  # nothing is scanned that cannot be kept
         self._began = self.link.driver.clock()
-        return acquisition
+        return self.link.driver.start_scan(settings_of(values))
 
     def _open(self, values: dict[str, Any]) -> None:
         self._close()
@@ -234,6 +236,7 @@ class ScanEngine(AcquiringDevice):
         engine drops, so that file must not be referred to again.
         """
         super().pause()
+        self._result = None
         self._close()
 
     def stage(self) -> list[object]:

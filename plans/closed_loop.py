@@ -70,11 +70,11 @@ class ClosedLoop:
         self._decisions = decision_record(unit)
         self._outcomes = outcome_record(unit)
         self._progress = progress_record(unit)
-        self._target = target_record()
+        self._target = target_record(instrument.spec.kind)
         self._unit = unit
         self._best = math.nan
         self._done = self._decision = self._refusals = 0
-        self._started = self._last_cost = 0.0
+        self._started = self._clock = self._last_cost = 0.0
         self._open = False  # a decision is recorded and waits for its outcome
         self.reason = ""
 
@@ -110,13 +110,12 @@ class ClosedLoop:
 
     def abandon(self, reason: str) -> Plan:
         """Record that the last decision, if it still waits for its outcome, will have none."""
-        if self._open:
-            nothing, now = yield from self._nothing("abandoned")
-            yield from self._record_outcome("abandoned", reason, nothing, 0.0, now)
+        if self._open:  # the instrument is not asked: it may be what failed
+            yield from self._record_outcome("abandoned", reason, self._nothing("abandoned"), 0.0, self._clock)
 
     def run(self) -> Plan:
         """Survey, then iterate until the budget is spent."""
-        self._started = yield from bps.rd(self._instrument.clock)
+        self._started = yield from self._now()
         survey = yield from self._survey()
         problem = self._problem(survey)
         self._gate = Gate(problem, self._instrument.spec.envelope)
@@ -158,6 +157,7 @@ class ClosedLoop:
         for device in (self._instrument.scan, self._instrument.clock, self._instrument.state):
             yield from bps.read(device)
         yield from bps.save()
+        yield from bps.checkpoint()  # decisions follow from this frame: a rewind must not take another one
         image = self._read_image("survey")
         yield from set_phase_reference(self._instrument, image)
         return image
@@ -200,7 +200,7 @@ class ClosedLoop:
     ) -> Plan:
         """Record the decision before anything moves and return the gate's verdict."""
         wanted = tuple(float(suggestion[dof]) for dof in problem.dofs)
-        now = yield from bps.rd(self._instrument.clock)
+        now = yield from self._now()
         row = problem.pixel[explanation["candidate"], 0]
         verdict = self._gate.judge(suggestion, self._tracker.offset(row, now))
         self._open = True
@@ -210,7 +210,8 @@ class ClosedLoop:
         keys = ("candidate", "source", "mean", "std", "acquisition", "rank", "n_seen", "n_failed", "fit")
         yield from emit(
             self._decisions, "optimization",
-            decision=self._decision, x=x, y=y, stale=stale, parked=parked,
+            decision=self._decision, x=x, y=y, suggested_x=wanted[0], suggested_y=wanted[1],
+            stale=stale, parked=parked,
             problem_digest=self._problem_digest,
             model_digest=explanation["model_digest"], rng_digest=explanation["rng_digest"],
             suggest_s=explanation["suggest_seconds"], fit_s=explanation["fit_seconds"],
@@ -225,12 +226,12 @@ class ClosedLoop:
         """Track, measure, scalarise the recorded event, let the agent learn."""
         if self._tracker.due(self._done):
             yield from self._tracker.register(self._decision, lambda: self._read_image("reference"))
-            now = yield from bps.rd(self._instrument.clock)
+            now = yield from self._now()
             again = self._gate.judge(suggestion, self._tracker.offset(problem.pixel[point.candidate, 0], now))
             if isinstance(again, Refused):
                 return (yield from self._refuse(worker, again, suggestion))
         self._gate.take(point.candidate)
-        began = yield from bps.rd(self._instrument.clock)
+        began = yield from self._now()
         scalar, ended = yield from self._measured_value(problem, point)
         self._last_cost = ended - began
         good = scalar.flag == "ok"
@@ -252,7 +253,7 @@ class ClosedLoop:
     def _measured_value(self, problem: Problem, point: Admitted) -> Plan:
         """Measure at ``point`` and return the scalar of the recorded event and the clock (s) at its end."""
         yield from prepare(self._instrument)  # an approach takes time in which the sample drifts
-        now = yield from bps.rd(self._instrument.clock)
+        now = yield from self._now()
         try:
             complete = yield from measure_at(
                 self._instrument,
@@ -267,23 +268,27 @@ class ClosedLoop:
             if not isinstance(failure.__cause__, NotMeasured):
                 raise
             yield from bps.checkpoint()  # a rewind must not trigger it again
-            return (yield from self._nothing("not_measured"))
+            return self._nothing("not_measured"), (yield from self._now())
         if not complete:
-            return (yield from self._nothing("abandoned"))
+            return self._nothing("abandoned"), (yield from self._now())
         descriptor, event = self._tap.event("primary")
         measurement = measurement_from(descriptor, event, self._instrument.keys["spectrum"])
         return self._scalarizer(measurement, **self._options), event["data"][self._instrument.keys["clock"]]
 
-    def _nothing(self, flag: str) -> Plan:
-        """Return the scalar of a measurement that gave nothing, and the clock (s)."""
-        now = yield from bps.rd(self._instrument.clock)
-        return Scalar(math.nan, math.nan, 0.0, flag, self._unit), now
+    def _now(self) -> Plan:
+        """Return the instrument time (s), and remember it."""
+        self._clock = yield from bps.rd(self._instrument.clock)
+        return self._clock
+
+    def _nothing(self, flag: str) -> Scalar:
+        """Return the scalar of a measurement that gave nothing."""
+        return Scalar(math.nan, math.nan, 0.0, flag, self._unit)
 
     def _refuse(self, worker: AgentWorker, verdict: Refused, suggestion: dict[str, Any]) -> Plan:
         self._refusals += 1
         yield from self._learn(worker.submit("register_failures", [suggestion]))
-        nothing, now = yield from self._nothing("refused")
-        yield from self._record_outcome("refused", verdict.reason, nothing, 0.0, now)
+        now = yield from self._now()
+        yield from self._record_outcome("refused", verdict.reason, self._nothing("refused"), 0.0, now)
         if self._refusals >= MAX_REFUSALS:
             raise RefusedError(f"{MAX_REFUSALS} decisions in a row were refused, the last one because {verdict.reason}")
 
@@ -302,7 +307,7 @@ class ClosedLoop:
 
     def _finished(self) -> Plan:
         """Record the progress and return whether the budget is spent."""
-        spent = (yield from bps.rd(self._instrument.clock)) - self._started
+        spent = (yield from self._now()) - self._started
         total, limit = self._settings.points, self._settings.seconds
         eta = (total - self._done) * self._last_cost
         if limit is not None:
@@ -328,7 +333,7 @@ class ClosedLoop:
     def _spent_out(self, cost: float) -> Plan:
         """Return whether another ``cost`` (s) would exceed the budget of instrument time, and note it as the reason."""
         limit = self._settings.seconds
-        spent = (yield from bps.rd(self._instrument.clock)) - self._started
+        spent = (yield from self._now()) - self._started
         if limit is not None and spent + cost > limit:
             self.reason = f"{spent:.0f} of {limit:.0f} s of instrument time spent; the next point would exceed it"
         return bool(self.reason)

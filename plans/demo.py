@@ -11,10 +11,10 @@ from rich.console import Console
 from ..analysis.statistics import paired_interval
 from ..catalog import Run
 from ..catalog import open as open_catalog
-from ..catalog.report import report
 from ..catalog.report.survey import save_survey
+from ..catalog.store import shown
 from ..core.rng import generator
-from .runs import explore_once, summarize
+from .runs import explore_once, stored, summarize, written_report
 from .session import session_on
 
 INSTRUMENT = "sim-pfm"
@@ -28,7 +28,7 @@ def run_demo(catalog: str | Path, *, points: int, pairs: int, console: Console) 
     Parameters
     ----------
     catalog : str or Path
-        Folder where the runs and the report of the first go.
+        Folder, or address of a Tiled server, where the runs and the report of the first go.
     points : int
         Measurements per run.
     pairs : int
@@ -53,8 +53,8 @@ def run_demo(catalog: str | Path, *, points: int, pairs: int, console: Console) 
                 if seed == 0 and agent == "auto":
                     picture = save_survey(arm[0], store.reports / f"{arm[0].uid}.png")
                     console.print(f"first image: {picture}", highlight=False)
-    first = arms["auto"][0]
-    page = report(first, store.reports / f"{first.uid}.html", reference=arms["random"][:1])
+        first = stored(store, arms["auto"][0], console)
+        page = written_report(store, first, console, reference=arms["random"][:1])
     found = {agent: [summarize(run, catalog)["best_value"] for run in arm] for agent, arm in arms.items()}
     interval = paired_interval(found["auto"], found["random"], rng=generator(0, "demo"))
     about = first.start["probeline"]["objective"]
@@ -76,6 +76,6 @@ def run_demo(catalog: str | Path, *, points: int, pairs: int, console: Console) 
         "best_random": found["random"],
         "difference": interval.mean_difference,
         "interval": [interval.low, interval.high],
-        "report": str(page),
-        "catalog": str(catalog),
+        "report": page and str(page),
+        "catalog": shown(catalog),
     }

@@ -13,10 +13,9 @@ import bluesky.preprocessors as bpp
 from ..agents.problem import Problem
 from ..agents.spec import make_agent
 from ..analysis.scalarizers import get_scalarizer
-from ..core.errors import SpecError
 from .closed_loop import ClosedLoop
 from .ending import end_badly
-from .metadata import start_metadata
+from .metadata import checked_md, start_metadata
 from .settings import ExploreSettings, resolve
 from .stubs import Plan, park
 from .tap import RunTap
@@ -141,9 +140,7 @@ def explore_with(
     spectrum = instrument.spectrometer.describe()[instrument.keys["spectrum"]]
     unit = scalarizer.unit({"dims": spectrum["dims"], "unit": spectrum["units"]}, options)
     objective = {"name": scalarizer.name, "version": scalarizer.version, "options": options, "unit": unit}
-    if "probeline" in (md or {}):
-        raise SpecError("md may not hold the key 'probeline': it records what decides the run; use another key")
-    metadata = {**start_metadata(instrument, settings, objective, plan_args or {}), **(md or {})}
+    metadata = {**start_metadata(instrument, settings, objective, plan_args or {}), **checked_md(md)}
     spectrometer = instrument.spectrometer
     instrument.link.driver.check_settings(spectrometer.measures, spectrometer.settings())
     tap = RunTap()

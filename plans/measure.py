@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -26,7 +27,11 @@ def measure_at(
 
     Transit (tip tracking, or beam blanked), move, settle (part of the move's completion),
     measure, read. An act that changes the sample is never repeated: an immediate pause ends it,
-    and after the resume it counts as abandoned. A deferred pause waits until it is over.
+    and after the resume it counts as abandoned. A deferred pause waits until it is over. What was
+    measured is read again as often as a pause asks for it.
+
+    Of a sharp tip the height is compared before and after: a jump of more than the instrument file's
+    ``tip_changed_nm`` is recorded as ``tip_changed``.
 
     Parameters
     ----------
@@ -50,15 +55,26 @@ def measure_at(
     """
     yield from prepare(instrument)
     yield from bps.abs_set(instrument.probe, (x_nm + offset_nm[0], y_nm + offset_nm[1]), wait=True)
-    target.put(decision=decision, x=x_nm, y=y_nm, offset_x=offset_nm[0], offset_y=offset_nm[1])
-
-    def act() -> Plan:
-        yield from bps.trigger(instrument.spectrometer, wait=True)
-        return (yield from _record(instrument, target, stream))
-
-    complete = yield from bpp.rewindable_wrapper(act(), not instrument.spectrometer.destructive)
+    before = yield from _height(instrument)
+    act = bps.trigger(instrument.spectrometer, wait=True)
+    yield from bpp.rewindable_wrapper(act, not instrument.spectrometer.destructive)
+    if instrument.spectrometer.destructive:
+        yield from bps.checkpoint()
+    wanted = {"decision": decision, "x": x_nm, "y": y_nm, "offset_x": offset_nm[0], "offset_y": offset_nm[1]}
+    if instrument.spec.kind == "spm":
+        jump = abs((yield from _height(instrument)) - before)
+        wanted["tip_changed"] = jump > instrument.spec.tip_changed_nm
+    target.put(**wanted)
+    complete = yield from _record(instrument, target, stream)
     yield from bps.checkpoint()
     return complete
+
+
+def _height(instrument: Any) -> Plan:
+    """Return the height of the tip (nm), NaN for a beam."""
+    if instrument.spec.kind != "spm":
+        return math.nan
+    return (yield from bps.rd(instrument.z.readback))
 
 
 def _record(instrument: Any, target: Record, stream: str) -> Plan:

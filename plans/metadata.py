@@ -5,10 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..catalog.codec import encode
 from ..catalog.provenance import code_version
+from ..core.errors import CatalogError, SpecError
 from .settings import ExploreSettings
 
 SCHEMA = 1
+# What the engine itself writes into a start document, and what decides the run.
+_RESERVED = ("uid", "time", "scan_id", "probeline")
+
+
+def checked_md(md: Any) -> dict[str, Any]:
+    """Return the metadata of a caller.
+
+    Raises
+    ------
+    SpecError
+        When it is no dictionary, holds a reserved key, or something that cannot be written down.
+    """
+    if md is not None and not isinstance(md, Mapping):
+        raise SpecError(f"md = {md!r} is not a dictionary")
+    found = dict(md or {})
+    for key in _RESERVED:
+        if key in found:
+            raise SpecError(f"md may not hold the key {key!r}: it is written by the run itself; use another key")
+    try:
+        encode(found)
+    except CatalogError as error:
+        raise SpecError(f"md cannot be recorded: {error}") from error
+    return found
 
 
 def start_metadata(

@@ -96,7 +96,8 @@ def decision_record(objective_unit: str) -> Record:
     return Record(
         "decision",
         {
-            "decision": COUNT, "candidate": COUNT, "x": NM, "y": NM, "source": TEXT,
+            "decision": COUNT, "candidate": COUNT, "x": NM, "y": NM, "suggested_x": NM, "suggested_y": NM,
+            "source": TEXT,
             "mean": value, "std": value, "acquisition": REAL, "rank": COUNT,
             "n_seen": COUNT, "n_failed": COUNT, "fit": COUNT, "stale": FLAG, "parked": FLAG,
             "problem_digest": TEXT, "model_digest": TEXT, "rng_digest": TEXT,
@@ -105,12 +106,10 @@ def decision_record(objective_unit: str) -> Record:
     )  # fmt: skip
 
 
-def target_record() -> Record:
-    """Return the record that opens every ``primary`` event: what was wanted where."""
-    return Record(
-        "target",
-        {"decision": COUNT, "x": NM, "y": NM, "offset_x": NM, "offset_y": NM},
-    )
+def target_record(kind: str) -> Record:
+    """Return the record that opens every ``primary`` event of an instrument of this kind: what was wanted where."""
+    tip = {"tip_changed": FLAG} if kind == "spm" else {}
+    return Record("target", {"decision": COUNT, "x": NM, "y": NM, "offset_x": NM, "offset_y": NM, **tip})
 
 
 def outcome_record(objective_unit: str) -> Record:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bluesky.utils import RunEngineInterrupted
 from rich.console import Console
 
-from ..catalog import Run, decisions
+from ..catalog import Catalog, Run, decisions
 from ..catalog.report import report
-from ..core.errors import InterruptedRun
+from ..catalog.store import shown
+from ..core.errors import CatalogError, DataError, InterruptedRun, ProbelineError
 from ..devices.factory import instrument_spec
 from .explore import explore
 from .progress import ProgressBar
@@ -19,20 +20,23 @@ from .session import Session, open_session
 
 
 def run_explore(
-    instrument: str, catalog: str | Path, *, seed: int, console: Console, arguments: Mapping[str, Any]
+    instrument: str, catalog: str | Path, *, seed: int | None, console: Console, arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Open a session, explore, write the report and return the summary.
+
+    Once the run has been closed nothing takes its summary away: what fails then is a warning.
 
     Parameters
     ----------
     instrument : str
         Registered name or instrument file.
     catalog : str or Path
-        Folder of the catalogue.
-    seed : int
-        Of the agent, and of the world of a physics twin.
+        Folder of the catalogue, or address of a Tiled server.
+    seed : int or None
+        Of the agent, and of the world of a physics twin. None leaves the world the seed of its instrument
+        file and gives 0 to whatever has none.
     console : Console
-        Where progress is shown.
+        Where progress and warnings are shown.
     arguments : mapping
         Further arguments of :func:`~probeline.plans.explore.explore`.
 
@@ -42,13 +46,38 @@ def run_explore(
         When something is refused or fails; what was measured before is in the catalogue.
     """
     spec = instrument_spec(instrument)
-    options = {"seed": seed} if spec.backend.startswith("sim-") else None
+    options = None
+    if spec.backend.startswith("sim-"):
+        options = {"seed": spec.options.get("seed", 0) if seed is None else seed}
     with open_session(instrument, catalog, options) as session:
-        run = explore_once(session, seed=seed, console=console, arguments=arguments)
-        path = report(run, session.catalog.reports / f"{run.uid}.html")
-        session.catalog.flush()
-        run = session.catalog[run.uid]  # it says by now whether Tiled has it
-    return {**summarize(run, catalog), "report": str(path)}
+        run = explore_once(session, seed=seed or 0, console=console, arguments=arguments)
+        run = stored(session.catalog, run, console)
+        path = written_report(session.catalog, run, console)
+    return {**summarize(run, catalog), "report": path and str(path)}
+
+
+def stored(store: Catalog, run: Run, console: Console) -> Run:
+    """Wait until Tiled has all of a run that ended, and return it as the catalogue knows it then."""
+    try:
+        store.flush()
+    except CatalogError as error:
+        warn(console, str(error))
+    return store[run.uid]
+
+
+def written_report(store: Catalog, run: Run, console: Console, reference: Sequence[Run] = ()) -> Path | None:
+    """Write the report of a run into its catalogue and return its path; warn and return None where that fails."""
+    path = store.reports / f"{run.uid}.html"
+    try:
+        return report(run, path, reference=reference)
+    except (OSError, ProbelineError) as error:
+        warn(console, f"the run is recorded, but its report {path} cannot be written: {error}; see `probeline report`")
+        return None
+
+
+def warn(console: Console, message: str) -> None:
+    """Show a warning in one line, whatever the width of the terminal."""
+    console.print(f"warning: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def explore_once(session: Session, *, seed: int, console: Console, arguments: Mapping[str, Any]) -> Run:
@@ -70,12 +99,18 @@ def explore_once(session: Session, *, seed: int, console: Console, arguments: Ma
     except RunEngineInterrupted as pause:
         if session.RE.state == "paused":
             session.RE.abort(reason="interrupted by the user")
-        raise InterruptedRun(f"interrupted: run {uids[0]} is closed, what was measured is kept") from pause
+        raise InterruptedRun(_interrupted(uids)) from pause
     finally:
         for subscription in (token, start):
             session.RE.unsubscribe(subscription)
         bar.close()
     return session.catalog[uids[0]]
+
+
+def _interrupted(uids: Sequence[str]) -> str:
+    if not uids:
+        return "interrupted before the run began: nothing was measured"
+    return f"interrupted: run {uids[0]} is closed, what was measured is kept"
 
 
 def summarize(run: Run, catalog: str | Path) -> dict[str, Any]:
@@ -84,16 +119,22 @@ def summarize(run: Run, catalog: str | Path) -> dict[str, Any]:
     Parameters
     ----------
     run : Run
-        Any exploration, complete or not.
+        Any exploration, complete or not, even one that ended before its first decision.
     catalog : str or Path
-        Where it is, for the reader.
+        Where it is, for the reader; a key in an address is left out.
+
+    Raises
+    ------
+    DataError
+        When it is a run of another plan.
     """
-    about = run.start["probeline"]
-    table = decisions(run)
-    sign = -1 if about["agent"]["direction"] == "min" else 1
-    value = table["objective"] * sign
-    best = None if value.isna().all() else table.loc[value.idxmax()]
-    progress = run.stream("progress") if "progress" in run.streams() else None
+    about = run.start.get("probeline")
+    if not isinstance(about, dict) or "objective" not in about:
+        raise DataError(
+            f"run {run.uid[:8]} ({run.start.get('plan_name', 'no plan name')}) is not a run of explore; "
+            "read it with probeline.catalog.load"
+        )
+    status, best = _outcomes(run, lowest=about["agent"]["direction"] == "min")
     return {
         "uid": run.uid,
         "instrument": about["instrument"]["backend"],
@@ -101,14 +142,30 @@ def summarize(run: Run, catalog: str | Path) -> dict[str, Any]:
         "agent": about["agent"]["kind"],
         "objective": about["objective"]["name"],
         "unit": about["objective"]["unit"],
-        "n_points": int((table["status"].isin(["ok", "failed"])).sum()),
-        "n_failed": int((table["status"] == "failed").sum()),
+        "n_points": status.count("ok") + status.count("failed"),
+        "n_failed": status.count("failed"),
         "best_value": None if best is None else float(best["objective"]),
         "best_x_nm": None if best is None else float(best["x"]),
         "best_y_nm": None if best is None else float(best["y"]),
-        "instrument_seconds": None if progress is None else float(progress["instrument_s"].values[-1]),
+        "instrument_seconds": _spent(run),
         "exit_status": (run.stop or {}).get("exit_status", "open"),
         "reason": (run.stop or {}).get("reason", ""),
         "state": run.state,
-        "catalog": str(catalog),
+        "catalog": shown(catalog),
     }
+
+
+def _spent(run: Run) -> float | None:
+    """Return the instrument time (s) until the last decision; None before the first."""
+    if "progress" not in run.streams() or not run.documents_of("progress").events:
+        return None
+    return float(run.last("progress", "instrument_s"))
+
+
+def _outcomes(run: Run, *, lowest: bool) -> tuple[list[str], Any]:
+    """Return the status of every decision and the row of the best one; None where no value was found."""
+    if "optimization" not in run.streams():
+        return [], None
+    table = decisions(run)
+    found = (table["objective"] * (-1 if lowest else 1)).dropna()
+    return list(table["status"]), None if found.empty else table.loc[found.idxmax()]

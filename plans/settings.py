@@ -87,12 +87,29 @@ def _odd_pixels(patch_nm: float, step_nm: float) -> int:
     return max(1, 2 * round((patch_nm / step_nm - 1) / 2) + 1)
 
 
-def _polygons(name: str, polygons: Sequence[Any] | None) -> list[Any]:
-    for polygon in polygons or []:
-        points = [tuple(map(float, point)) for point in polygon]
+def _polygons(name: str, polygons: Any) -> list[Any]:
+    try:
+        found = [[tuple(map(float, point)) for point in polygon] for polygon in polygons or []]
+    except (TypeError, ValueError) as error:
+        raise SpecError(
+            f"{name} = {polygons!r} is no list of polygons; give [[[x, y], [x, y], [x, y]], ...] in nm"
+        ) from error
+    for points in found:
         if len(points) < 3 or not all(len(p) == 2 and all(map(math.isfinite, p)) for p in points):
-            raise SpecError(f"{name}: a polygon needs at least 3 finite points (x, y) in nm, got {polygon}")
-    return list(polygons or [])
+            raise SpecError(f"{name}: a polygon needs at least 3 finite points (x, y) in nm, got {points}")
+    return found
+
+
+def _texts(**names: Any) -> None:
+    for name, value in names.items():
+        if not isinstance(value, str):
+            raise SpecError(f"{name} = {value!r} is not a name")
+
+
+def _mappings(**options: Any) -> None:
+    for name, value in options.items():
+        if value is not None and not isinstance(value, Mapping):
+            raise SpecError(f"{name} = {value!r} is not a dictionary of options")
 
 
 def resolve(
@@ -129,11 +146,13 @@ def resolve(
     RefusedError
         Naming the argument, its value, the limit and what to do.
     """
+    _texts(goal=goal, agent=agent, objective=objective or spec.objective)
+    _mappings(objective_options=objective_options, agent_options=agent_options)
     if goal not in GOALS:
         raise UnknownNameError("goal", goal, GOALS)
+    _whole("points", -1 if points is None else points, 1)
+    _whole("seed_points", -1 if seed_points is None else seed_points, 1)
     for name, value, least in (
-        ("points", points, 1),
-        ("seed_points", seed_points, 1),
         ("pixels", pixels, MIN_PIXELS),
         ("register_every", register_every, 0),
     ):

@@ -85,6 +85,7 @@ class Tracker:
         yield from bps.read(self._instrument.scan)
         yield from bps.read(self._instrument.clock)
         yield from bps.save()
+        yield from bps.checkpoint()  # a rewind must not take another frame than the one that counts
         reference = read_reference()
         shift, confidence = self._find(reference)
         applied = confidence >= MIN_CONFIDENCE

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ...core.errors import SpecError, UnknownNameError
-from .driver import METADATA, SCAN_RANGE, SIGNALS, PFMDriver
+from .driver import INITIAL, METADATA, SCAN_RANGE, SIGNALS, PFMDriver
 from .film import Family, Film
 from .world import PFMState, PFMWorld
 
@@ -126,6 +126,7 @@ def default_instrument(argument: str, options: Mapping[str, Any]) -> dict[str, A
         "objective_options": {},
         "survey": {"size_nm": 2000.0, "pixels": 128, "patch_nm": 234.0},
         "register_every": 10,
+        "imaging": {"drive_amplitude": INITIAL["drive_amplitude"]},
         "envelope": {"limits": limits, "budgets": {"seconds": 8 * 3600.0}},
         "metadata": METADATA,
     }

@@ -141,6 +141,7 @@ def default_instrument(argument: str, options: Mapping[str, Any]) -> dict[str, A
             "roi": _measured_window(dataset),
         },
         "envelope": {"limits": {"x": (x_min - slack, x_max + slack), "y": (y_min - slack, y_max + slack)}},
+        "imaging": {"drive_amplitude": 1.0} if dataset.kind == "spm" else {},
         "idle_after_s": 5.0 if dataset.kind == "spm" else 0.0,
         "metadata": dict(dataset.metadata),
     }

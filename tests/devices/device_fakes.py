@@ -84,7 +84,7 @@ class FakeDriver(TwinDriver):
         def finish(data: Any, clocks: Any) -> dict[str, Any]:
             return {"data": data, "channels": ["height", "phase"], "line_clock": clocks}
 
-        acquisition = TwinAcquisition(blocks(), (channels, lines, pixels), finish)
+        acquisition = TwinAcquisition(self._world, blocks(), (channels, lines, pixels), finish)
         return self._begin(acquisition)
 
     def start_spectrum(self, kind: str, settings: Any) -> TwinAcquisition:
@@ -103,7 +103,7 @@ class FakeDriver(TwinDriver):
                     "coords": {"cycle": list(range(cycles)), "field": ["off", "on"], "bias": bias.tolist()},
                     "provenance": {"kind": "simulated"}}  # fmt: skip
 
-        return self._begin(TwinAcquisition(blocks(), (1, cycles, 2, steps), finish))
+        return self._begin(TwinAcquisition(self._world, blocks(), (1, cycles, 2, steps), finish))
 
     def set_feedback(self, on: bool) -> None:
         if "feedback" not in self.capabilities:

@@ -231,6 +231,8 @@ def test_a_driver_that_lacks_what_the_kind_needs_is_refused(tmp_path):
     guard = Guard(FakeDriver(), Envelope())
     with pytest.raises(SpecError, match="blanked"):
         assemble(guard, spec, tmp_path)
+    with pytest.raises(SpecError, match="imaging sets drive_amplitude"):
+        assemble(guard, instrument_spec("sim-pfm"), tmp_path)
     other = parse_instrument({**instrument_spec("sim-pfm").model_dump(), "spectrum": "force"}, "test")
     with pytest.raises(SpecError, match="force"):
         assemble(guard, other, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 
 import bluesky.plan_stubs as bps
@@ -10,11 +11,11 @@ import bluesky.preprocessors as bpp
 import h5py
 import numpy as np
 import pytest
-from bluesky.utils import RunEngineInterrupted
+from bluesky.utils import FailedStatus, RunEngineInterrupted
 
 from probeline.catalog.run import Run
 from probeline.catalog.surveying import survey_image
-from probeline.core.errors import Busy, CommandRejected, DriverError, LimitError
+from probeline.core.errors import Busy, CommandRejected, DataError, DriverError, LimitError
 from probeline.core.units import to_si
 
 
@@ -50,6 +51,18 @@ def test_a_frame_is_announced_and_readable(spm, engine):
     assert data[0, 0, 3, 2] == pytest.approx(3.002)
     assert data[1, 1, 3, 2] == pytest.approx(np.degrees(3.002e-9))
     assert np.all(np.diff(clock.ravel()) > 0)
+
+
+def test_a_frame_that_the_disk_has_no_room_for_is_refused_before_it_is_scanned(spm, engine, monkeypatch):
+    whole = shutil.disk_usage(spm.scan.data_root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: whole._replace(free=1_000_000))
+    with pytest.raises(FailedStatus) as failure:
+        engine(bp.count([spm.scan]))
+    assert isinstance(failure.value.__cause__, DataError)
+    assert "1.0 MB left; free space" in str(failure.value.__cause__)
+    assert not [name for name, _ in spm.fake.received if name == "scan"]
+    monkeypatch.undo()
+    engine(bp.count([spm.scan]))
 
 
 def test_tiled_reads_what_is_announced(spm, engine):
