@@ -19,7 +19,8 @@ from ..core.registry import SCALARIZERS
 from .loop_shape import noise_level, running_median, spike_excess
 from .loops import Array, LoopParameters, loop_parameters, select_loop
 from .measurement import Measurement, Scalar
-from .spectra import PeakEstimate, centroid, gaussian_peak, window_mask, window_sum
+from .peaks import PeakEstimate, centroid, gaussian_peak
+from .spectra import window_mask, window_sum
 
 _SPIKE_LIMIT = 0.7  # spike excess at which the quality of a loop is one half
 
@@ -274,11 +275,24 @@ def _poisson_quality(counts: float) -> float:
     return 1 - 1 / math.sqrt(1 + counts)
 
 
+def _counts_of(measurement: Measurement, spectrum: Array) -> bool:
+    """Return whether a spectrum holds counts.
+
+    Raises
+    ------
+    DataError
+        When it says so, but one is negative.
+    """
+    if measurement.unit != "counts":
+        return False
+    if spectrum.min() < 0:
+        raise DataError(f"a spectrum in counts holds {spectrum.min():g}; counts cannot be negative")
+    return True
+
+
 def _window_sum(measurement: Measurement, options: SumOptions) -> Scalar:
     energy, spectrum = _energy_spectrum(measurement)
-    counting = measurement.unit == "counts"
-    if counting and spectrum.min() < 0:
-        raise DataError(f"a spectrum in counts holds {spectrum.min():g}; counts cannot be negative")
+    counting = _counts_of(measurement, spectrum)
     value, sigma = window_sum(
         energy, spectrum, options.low_eV, options.high_eV, counting=counting, background=options.background
     )
@@ -290,9 +304,9 @@ def _window_sum(measurement: Measurement, options: SumOptions) -> Scalar:
 
 def _peak_position(measurement: Measurement, options: PeakOptions) -> Scalar:
     energy, spectrum = _energy_spectrum(measurement)
-    inside = window_mask(energy, options.low_eV, options.high_eV)
+    counting = _counts_of(measurement, spectrum)
     find: Callable[..., PeakEstimate] = gaussian_peak if options.method == "gaussian" else centroid
-    peak = find(energy[inside], spectrum[inside], counting=measurement.unit == "counts")
+    peak = find(energy, spectrum, options.low_eV, options.high_eV, counting=counting)
     if not math.isfinite(peak.position):
         return _no_signal()
     return Scalar(peak.position, peak.sigma, peak.quality, "ok", "")
@@ -329,11 +343,12 @@ def _window_obstacle(spectrum: Mapping[str, Any], options: WindowOptions) -> str
     if not energy.size:
         return ""
     try:
-        inside = window_mask(energy, options.low_eV, options.high_eV)
         if isinstance(options, SumOptions):
             window_sum(energy, 0 * energy, options.low_eV, options.high_eV, background=options.background)
         elif isinstance(options, PeakOptions) and options.method == "gaussian":
-            gaussian_peak(energy[inside], 0 * energy[inside])
+            gaussian_peak(energy, 0 * energy, options.low_eV, options.high_eV)
+        else:
+            window_mask(energy, options.low_eV, options.high_eV)
     except DataError as error:
         return str(error)
     return ""
@@ -365,6 +380,6 @@ spectral_window_sum = Scalarizer(
     "spectral_window_sum", 1, SumOptions, ("energy",), _same, 0.0, _window_sum, _window_obstacle
 )
 peak_position = Scalarizer(
-    "peak_position", 1, PeakOptions, ("energy",), lambda _: "eV", 0.25, _peak_position, _window_obstacle
+    "peak_position", 2, PeakOptions, ("energy",), lambda _: "eV", 0.25, _peak_position, _window_obstacle
 )
 channel_mean = Scalarizer("channel_mean", 1, ChannelOptions, ("channel",), _same, 0.0, _channel_mean, _channel_obstacle)

@@ -44,23 +44,12 @@ LINES_EV: dict[str, float] = {
 }
 
 
-class PeakEstimate(NamedTuple):
-    """A peak: position and its standard uncertainty (eV), and quality from 0 to 1; NaN when there is none."""
-
-    position: float
-    sigma: float
-    quality: float
-
-
 class Peak(NamedTuple):
     """A peak found by :func:`find_peaks`: position (eV), net height and its signal to noise."""
 
     position: float
     height: float
     snr: float
-
-
-_NO_PEAK = PeakEstimate(math.nan, math.nan, 0.0)
 
 
 def line_energy(line: str) -> float:
@@ -165,73 +154,6 @@ def window_sum(
     if counting:
         return value, math.sqrt(max(float(spectrum @ weights**2), 1.0))
     return value, spectrum_noise(spectrum) * math.sqrt(float(weights @ weights))
-
-
-def centroid(energy: Array, spectrum: Array, *, counting: bool = True) -> PeakEstimate:
-    """Return the first moment of a spectrum: ``sum(E I) / sum(I)``.
-
-    Its uncertainty is the root of ``sum((E - mean)^2 var(I)) / sum(I)^2``, with ``var(I) = I``
-    when counting. NaN when the intensities sum to nothing.
-
-    Parameters
-    ----------
-    energy, spectrum : ndarray, shape (energy,)
-        Channel centres (eV) of a window around one peak, and counts or an intensity.
-    counting : bool
-        Whether the spectrum holds counts.
-    """
-    total = float(spectrum.sum())
-    if total <= 0:
-        return _NO_PEAK
-    position = float(energy @ spectrum) / total
-    if not energy.min() <= position <= energy.max():
-        return _NO_PEAK
-    variance = spectrum if counting else np.full(len(energy), spectrum_noise(spectrum) ** 2)
-    sigma = math.sqrt(float((energy - position) ** 2 @ variance)) / total
-    error = math.sqrt(float(variance.sum()))
-    return PeakEstimate(position, sigma, total / (total + error) if math.isfinite(error) else 0.0)
-
-
-def gaussian_peak(energy: Array, spectrum: Array, *, counting: bool = True) -> PeakEstimate:
-    """Fit a Gaussian on a constant background by least squares; the quality is R^2.
-
-    NaN when the fit finds no peak inside the window.
-
-    Parameters
-    ----------
-    energy, spectrum : ndarray, shape (energy,)
-        Channel centres (eV) of a window around one peak, at least 6, and counts or an intensity.
-    counting : bool
-        Whether the spectrum holds counts: each channel then weighs with ``1 / max(N, 1)``.
-
-    Raises
-    ------
-    DataError
-        With fewer than 6 channels.
-    """
-    from scipy.optimize import least_squares
-
-    if len(energy) < 6:
-        raise DataError(f"a Gaussian fit needs 6 channels, the window holds {len(energy)}; widen it")
-    span, top = float(np.ptp(energy)), float(np.ptp(spectrum))
-    if top == 0:
-        return _NO_PEAK
-    base = float(spectrum.min())
-    error = np.sqrt(np.maximum(spectrum, 1.0)) if counting else np.full(len(energy), top)
-    x = (energy - energy[0]) / span
-
-    def residual(p: Array) -> Array:
-        return (base + top * (p[0] * np.exp(-0.5 * ((x - p[1]) / p[2]) ** 2) + p[3]) - spectrum) / error
-
-    start = np.array([1.0, x[np.argmax(spectrum)], 0.2, 0.0])
-    result = least_squares(residual, start, bounds=([0, 0, 1e-3, -1], [10, 1, 2, 1]))
-    covariance = np.linalg.pinv(result.jac.T @ result.jac)
-    reduced = 2 * result.cost / (len(energy) - 4)
-    sigma = span * math.sqrt(max(covariance[1, 1], 0.0) * (max(reduced, 1.0) if counting else reduced))
-    explained = 1 - float(((residual(result.x) * error) ** 2).sum()) / float(((spectrum - spectrum.mean()) ** 2).sum())
-    if result.active_mask[1] or result.x[0] <= 0 or sigma == 0:
-        return _NO_PEAK
-    return PeakEstimate(float(energy[0] + span * result.x[1]), sigma, max(0.0, explained))
 
 
 def find_peaks(energy: Array, spectrum: Array, *, width_ev: float = 130.0, snr: float = 5.0) -> list[Peak]:

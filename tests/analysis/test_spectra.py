@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from probeline.analysis.spectra import (
-    centroid,
     find_peaks,
-    gaussian_peak,
     line_energy,
     line_window,
     spectrum_noise,
@@ -84,31 +82,6 @@ def test_noise_of_an_intensity():
     assert spectrum_noise(noise + 1e-3 * np.arange(2000)) == pytest.approx(3.0, rel=0.1)
     assert window_sum(10.0 * np.arange(2000), noise, 0, 990, counting=False)[1] == pytest.approx(30, rel=0.1)
     assert math.isnan(spectrum_noise(np.zeros(2)))
-
-
-@pytest.mark.parametrize("find", [centroid, gaussian_peak])
-def test_peak_position_and_its_uncertainty(find):
-    """300 Poisson spectra of 500 counts: unbiased, pulls of unit width; sigma / sqrt(N) = 1.57 eV."""
-    inside = window_mask(ENERGY, 1580, 1900)
-    rng = generator(0, "peak", find.__name__)
-    peaks = [find(ENERGY[inside], rng.poisson(line(1743, 500)[inside]).astype(float)) for _ in range(300)]
-    pull = np.array([(peak.position - 1743) / peak.sigma for peak in peaks])
-    assert np.mean([peak.sigma for peak in peaks]) == pytest.approx(35 / math.sqrt(500), rel=0.2)
-    assert abs(pull.mean()) < 0.3
-    assert pull.std() == pytest.approx(1.0, abs=0.2)
-    assert min(peak.quality for peak in peaks) > 0.7
-
-
-@pytest.mark.parametrize("find", [centroid, gaussian_peak])
-def test_no_peak_in_nothing(find):
-    peak = find(ENERGY[:20], np.zeros(20))
-    assert math.isnan(peak.position)
-    assert peak.quality == 0
-
-
-def test_gaussian_needs_channels():
-    with pytest.raises(DataError, match="6 channels"):
-        gaussian_peak(ENERGY[:4], np.arange(4.0))
 
 
 def test_line_energies_and_windows():
