@@ -18,7 +18,7 @@ from probeline.analysis.scoring import optimum_regions
 from probeline.analysis.spectra import window_mask
 from probeline.sim.pfm.backend import open_world
 from probeline.sim.pfm.driver import PFMDriver
-from probeline.sim.pfm.spectroscopy import DEFAULTS
+from probeline.sim.pfm.spectroscopy import OVERHEAD, LoopSettings
 from probeline.sim.pfm.truth import open_truth as open_film
 from probeline.sim.replay.dataset import Timing
 from probeline.sim.replay.truth import DatasetTruth
@@ -31,7 +31,7 @@ FILM = {"size_nm": 1200.0, "pixels": 80}  # pixels as large as those of the twin
 SI_KA_EV = {"low_eV": 1690.0, "high_eV": 1790.0}
 # Of the twin's driver: engaging, moving, a line of 1 s; a loop of default settings.
 FILM_TIMING = Timing(
-    spectrum_s=0.3 + DEFAULTS["cycles"] * 2 * DEFAULTS["steps"] * DEFAULTS["step_time"],
+    spectrum_s=OVERHEAD + LoopSettings.checked({}).duration,
     line_s=1.0, settle_s=0.5, shortest_move_s=0.2, speed=10e-6, approach_s=20.0, withdraw_s=2.0,
 )  # fmt: skip
 FAMILIES = ("c180", "ac_stripes", "mixed", "null_hidden", "null_trend")

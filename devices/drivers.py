@@ -48,6 +48,7 @@ class SpectrumInfo(TypedDict):
     settings: dict[str, Value]  # every setting that is accepted, with its default (SI)
     destructive: bool  # leaves the sample changed
     footprint: float  # radius (m) that the measurement changes or occupies, at default settings
+    seconds: NotRequired[float]  # instrument time that it takes at default settings, where that is known
 
 
 class Description(TypedDict):
@@ -63,6 +64,7 @@ class Description(TypedDict):
     channels: list[ChannelInfo]
     spectra: dict[str, SpectrumInfo]
     scan_range: tuple[float, float, float, float]  # x_min, x_max, y_min, y_max (m)
+    line_time: NotRequired[float]  # s, of a line without a line time of its own, where that is known
     metadata: dict[str, Any]  # sample, probe or column, bias convention, source, licence
 
 

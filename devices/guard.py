@@ -218,7 +218,7 @@ class Guard:
         """
         self._need("scan")
         plain = check_scan(settings, self._envelope)
-        seconds = plain["lines"] * plain.get("line_time", 0.0)
+        seconds = plain["lines"] * plain.get("line_time", self._description.get("line_time", 0.0))
         self._afford(seconds=seconds, frames=1)
         with self._charged(frames=1):
             started = self._call("start_scan", self._driver.start_scan, plain)
@@ -266,13 +266,40 @@ class Guard:
             From the driver.
         """
         self._need("spectroscopy")
+        costs = self.check_cost(kind, settings, 1)
         complete = self.check_settings(kind, settings)
-        pulses = pulses_of(self._description["spectra"][kind], complete) or 0
-        self._afford(seconds=0.0, pulses=pulses, spectra=1)
         plain = {key: complete[key] for key in settings}
-        with self._charged(pulses=pulses, spectra=1):
+        with self._charged(pulses=costs["pulses"], spectra=1):
             started = self._call("start_spectrum", self._driver.start_spectrum, kind, plain)
         return GuardedAcquisition(self, started, kind, 0.0)
+
+    def check_cost(self, kind: str, settings: Mapping[str, Value], count: int) -> dict[str, int]:
+        """Return what ``count`` measurements cost, or raise where a budget has not that much left.
+
+        Parameters
+        ----------
+        kind, settings
+            As for :meth:`start_spectrum`.
+        count : int
+            How many.
+
+        Returns
+        -------
+        dict
+            ``spectra`` and ``pulses``. Instrument time is compared too, where the driver says what one
+            measurement of default settings takes.
+
+        Raises
+        ------
+        LimitError, CommandRejected, UnknownNameError
+            Nothing is started in any case.
+        """
+        info, complete = self._description["spectra"].get(kind), self.check_settings(kind, settings)
+        assert info is not None  # the settings of another kind would have been refused
+        costs = {"spectra": count, "pulses": count * (pulses_of(info, complete) or 0)}
+        seconds = info.get("seconds", 0.0) if complete == info["settings"] else 0.0
+        self._afford(seconds=count * seconds, **costs)
+        return costs
 
     # feedback
 

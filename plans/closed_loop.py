@@ -79,7 +79,7 @@ class ClosedLoop:
         self.reason = ""
 
     def check_budget(self) -> None:
-        """Raise when more points are asked for than the geometry has room for.
+        """Raise when more points are asked for than the geometry has room for or the envelope's budgets allow.
 
         Raises
         ------
@@ -101,6 +101,9 @@ class ClosedLoop:
                 f"the {room} points that {len(problem)} candidates of this survey have room for",
                 remedy="ask for fewer points, or for a finer or larger survey",
             )
+        spectrometer = self._instrument.spectrometer
+        cost = self._instrument.link.driver.check_cost
+        cost(spectrometer.measures, spectrometer.settings(), self._settings.points)
 
     def close(self) -> Plan:
         """End the agent's thread."""

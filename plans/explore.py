@@ -141,8 +141,6 @@ def explore_with(
     unit = scalarizer.unit({"dims": spectrum["dims"], "unit": spectrum["units"]}, options)
     objective = {"name": scalarizer.name, "version": scalarizer.version, "options": options, "unit": unit}
     metadata = {**start_metadata(instrument, settings, objective, plan_args or {}), **checked_md(md)}
-    spectrometer = instrument.spectrometer
-    instrument.link.driver.check_settings(spectrometer.measures, spectrometer.settings())
     tap = RunTap()
     loop = ClosedLoop(instrument, settings, scalarizer, options, unit, factory, tap)
     loop.check_budget()

@@ -69,8 +69,8 @@ class Gate:
     def judge(self, suggestion: Mapping[str, Any], offset: tuple[float, float]) -> Admitted | Refused:
         """Return the verdict on ``suggestion``.
 
-        Off-grid points snap to the nearest candidate within half a step; everything else that
-        is wrong is refused, never moved into range.
+        Off-grid points snap to the nearest free candidate within half a diagonal step; everything
+        else that is wrong is refused, never moved into range.
 
         Parameters
         ----------
@@ -82,13 +82,15 @@ class Gate:
         x, y = (float(suggestion[dof]) for dof in self.problem.dofs)
         if not (math.isfinite(x) and math.isfinite(y)):
             return Refused(f"({x}, {y}) nm is not finite")
-        candidate, distance = self.problem.nearest(x, y)
+        away = np.hypot(self.problem.xy[:, 0] - x, self.problem.xy[:, 1] - y)
         # Half a diagonal step: the farthest that a point inside the grid can be from a node.
         reach = self.problem.spacing_nm * math.sqrt(0.5) * (1 + 1e-9)
-        if distance > reach:
+        if away.min() > reach:
             return Refused(
-                f"({x:.1f}, {y:.1f}) nm is {distance:.1f} nm from the nearest candidate; {reach:.1f} nm is the limit"
+                f"({x:.1f}, {y:.1f}) nm is {away.min():.1f} nm from the nearest candidate; {reach:.1f} nm is the limit"
             )
+        free = np.where(self._blocked, np.inf, away)
+        candidate = int(np.argmin(free if free.min() <= reach else away))
         px, py = map(float, self.problem.xy[candidate])
         try:
             self.envelope.check("x", (px + offset[0]) * 1e-9, "m")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -47,6 +49,30 @@ def test_torch_is_the_pinned_cpu_build():
     assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text().split()
     installed = {dist.metadata["Name"].lower() for dist in importlib.metadata.distributions()}
     assert not {name for name in installed if name.startswith("nvidia-")}
+
+
+def test_every_import_is_a_declared_dependency():
+    """What the package imports, outside the standard library and itself, stands in install_requires."""
+    imported = set()
+    for package in _packages():
+        folder = ROOT.joinpath(*package.split(".")[1:])
+        for path in folder.glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    imported |= {name.name.split(".")[0] for name in node.names}
+                elif isinstance(node, ast.ImportFrom) and not node.level:
+                    imported.add((node.module or "").split(".")[0])
+    found = importlib.metadata.packages_distributions()
+    foreign = imported - sys.stdlib_module_names - {"probeline"}
+    distributions = {name: {_plain(dist) for dist in found.get(name, [])} for name in foreign}
+    required = {
+        _plain(re.split(r"[\[<>=!~ ]", line)[0]) for line in _setup()["options"]["install_requires"].split("\n")
+    }
+    assert {name for name, dists in distributions.items() if not dists & required} == set()
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @pytest.mark.system

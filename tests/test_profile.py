@@ -51,6 +51,15 @@ def test_the_instrument_is_chosen_by_the_environment(profile):
     assert "probeline: RE, stem (replay:stem-eds-particles)" in answer.stdout
 
 
+def test_an_unknown_instrument_is_answered_in_a_line(profile):
+    answer = _ipython(profile, "", PROBELINE_INSTRUMENT="sim-pmf")
+    assert answer.returncode == 1
+    shown = answer.stdout + answer.stderr
+    assert "unknown instrument 'sim-pmf'" in shown
+    assert "Did you mean 'sim-pfm'" in shown
+    assert "Traceback" not in shown
+
+
 def test_the_queue_server_finds_plans_and_devices(tmp_path):
     answer = subprocess.run(
         ["qserver-list-plans-devices", "--startup-dir", PROFILE / "startup", "--file-dir", tmp_path],

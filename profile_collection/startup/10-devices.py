@@ -5,9 +5,13 @@ import threading
 
 from bluesky.preprocessors import SupplementalData
 
+from probeline.core.errors import ProbelineError
 from probeline.devices.factory import open_instrument
 
-_instrument = open_instrument(os.environ.get("PROBELINE_INSTRUMENT", "sim-pfm"), data_root=cat.data_root)
+try:
+    _instrument = open_instrument(os.environ.get("PROBELINE_INSTRUMENT", "sim-pfm"), data_root=cat.data_root)
+except ProbelineError as error:
+    raise SystemExit(f"probeline: PROBELINE_INSTRUMENT cannot be opened: {error}") from None
 globals()[_instrument.spec.kind] = _instrument
 threading._register_atexit(_instrument.close)
 RE.md.update({**_instrument.description["metadata"], **_instrument.spec.metadata})  # in every start document

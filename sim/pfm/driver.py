@@ -13,7 +13,7 @@ from ...devices.drivers import Description, ScanSettings, SignalInfo
 from ..twin import HARMLESS_BIAS, Block, TwinAcquisition, TwinDriver
 from . import spectroscopy
 from .imaging import CHANNELS, Excitation, scan_lines
-from .raster import Raster
+from .raster import LINE_TIME, Raster
 from .spectroscopy import LoopSettings, loop_cycles
 from .world import PFMWorld
 
@@ -152,9 +152,11 @@ class PFMDriver(TwinDriver):
                     "settings": dict(spectroscopy.DEFAULTS),
                     "destructive": True,
                     "footprint": spectroscopy.FOOTPRINT,
+                    "seconds": spectroscopy.OVERHEAD + LoopSettings.checked({}).duration,
                 }
             },
             "scan_range": SCAN_RANGE,
+            "line_time": LINE_TIME,
             "metadata": METADATA,
         }
 

@@ -73,6 +73,11 @@ class LoopSettings:
         """Duration of one cycle (s); each step is held with and without bias."""
         return 2 * self.steps * self.step_time
 
+    @property
+    def duration(self) -> float:
+        """Duration of all cycles (s)."""
+        return self.cycles * self.cycle_time
+
     def coords(self) -> dict[str, list[Any]]:
         """Return the values along the axes; the bias (V) is a sweep, not sorted."""
         bias = sweep(self.v_max, self.steps).tolist()

@@ -94,6 +94,7 @@ class ReplayDriver(TwinDriver):
                     "settings": {},
                     "destructive": False,
                     "footprint": data.pixel_size / 2,
+                    "seconds": data.timing.spectrum_s,
                 }
             },
             "scan_range": data.extent,

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from probeline.catalog import decisions, replay
-from probeline.core.errors import RefusedError
+from probeline.core.errors import LimitError, RefusedError
+from probeline.devices.factory import instrument_spec
 from probeline.plans.explore import explore
+from probeline.plans.session import open_session
 
 from .explorations import SMALL, run_small
 
@@ -55,8 +57,6 @@ def test_every_decision_can_be_repeated(pfm, lookahead):
 
 
 def test_the_same_seed_gives_the_same_experiment(tmp_path):
-    from probeline.plans.session import open_session
-
     tables = []
     for part in ("a", "b"):
         with open_session("sim-pfm", tmp_path / part, {"seed": 5}) as session:
@@ -81,6 +81,27 @@ def test_instrument_time_is_a_budget(pfm):
     assert "instrument time" in run.stop["reason"]
     assert spent[-1] <= 150.0
     assert len(decisions(run)) < 100
+
+
+@pytest.mark.parametrize("budget", [{"pulses": 300.0}, {"spectra": 4.0}, {"seconds": 6.0}])
+def test_budgets_of_the_envelope_are_compared_before_anything_moves(tmp_path, budget):
+    """Five loops of 2 x 64 bias steps and 1.3 s each."""
+    spec = instrument_spec("sim-pfm")
+    envelope = spec.envelope.model_copy(update={"budgets": budget})
+    with open_session(spec.model_copy(update={"envelope": envelope}), tmp_path / "catalog") as session:
+        with pytest.raises(LimitError, match=f"budget of {next(iter(budget))}"):
+            run_small(session, points=5)
+        assert session.instrument.clock.get() == 0
+        assert len(session.catalog) == 0
+
+
+def test_a_frame_that_would_exceed_the_budget_of_time_is_not_begun(tmp_path):
+    spec = instrument_spec("sim-pfm")
+    envelope = spec.envelope.model_copy(update={"budgets": {"seconds": 40.0}})
+    with open_session(spec.model_copy(update={"envelope": envelope}), tmp_path / "catalog") as session:
+        with pytest.raises(LimitError, match="budget of seconds"):
+            run_small(session, points=2)  # 20 s of approach and 32 lines of 1 s
+        assert session.instrument.ledger.spent_seconds.get() < 40
 
 
 @pytest.mark.parametrize("goal", ["optimum", "map", "all_above", "diverse"])

@@ -58,6 +58,16 @@ def test_footprints_must_not_overlap():
     assert isinstance(gate.judge({"x": 80, "y": 50}, (0, 0)), Admitted)
 
 
+def test_a_point_between_candidates_takes_the_nearest_that_is_free():
+    gate = Gate(_problem(), ENVELOPE)
+    between = {"x": 54.0, "y": 50.0}
+    gate.take(gate.judge(between, (0, 0)).candidate)
+    second = gate.judge(between, (0, 0))
+    assert (second.x, second.y) == (60.0, 50.0)
+    gate.take(second.candidate)
+    assert "measured before" in gate.judge(between, (0, 0)).reason
+
+
 @given(st.floats(), st.floats(), st.tuples(st.floats(-50, 50), st.floats(-50, 50)))
 def test_nothing_outside_the_envelope_is_ever_admitted(x, y, offset):
     verdict = Gate(_problem(), ENVELOPE).judge({"x": x, "y": y}, offset)
