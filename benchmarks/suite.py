@@ -14,7 +14,7 @@ from .tasks import make_task, task_names
 BUDGETS = (20, 50, 100)
 PUBLISHED = (60, 110, 310)  # the published run counts its 50, 100 and 300 steps after ten first points
 MODEL_FREE = ("random", "grid", "space_filling", "greedy_channel")
-FIRST_SEED = 30  # a default that was changed after a look at the tables is confirmed on the next block
+FIRST_SEED = 60  # a default that was changed after a look at the tables is confirmed on the next block
 SEEDS = 30
 DEVELOPMENT_SEED = 1000
 
