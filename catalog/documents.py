@@ -47,12 +47,16 @@ class Stream:
         return sorted({seq for index in self.frames.values() for seq in index})
 
     @property
+    def descriptor(self) -> dict[str, Any]:
+        """The descriptor of the last event; a later one, of a device configured since, says nothing of any event."""
+        if not self.events:
+            return list(self.descriptors.values())[-1]
+        return self.descriptors[self.events[max(self.events)]["descriptor"]]
+
+    @property
     def configuration(self) -> dict[str, Any]:
         """Settings of all devices as they were at the last event."""
-        descriptor = list(self.descriptors.values())[-1]
-        if self.events:
-            descriptor = self.descriptors[self.events[max(self.events)]["descriptor"]]
-        devices = descriptor.get("configuration", {}).values()
+        devices = self.descriptor.get("configuration", {}).values()
         return {key: value for device in devices for key, value in device.get("data", {}).items()}
 
     def add_datum(self, key: str, doc: Mapping[str, Any]) -> None:

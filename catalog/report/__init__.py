@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..run import Run
+from ..writing import write_whole
 
 
 def report(run: Run, path: str | Path, *, reference: Sequence[Run] = ()) -> Path:
@@ -30,13 +31,15 @@ def report(run: Run, path: str | Path, *, reference: Sequence[Run] = ()) -> Path
         When the run is not one of ``explore``.
     SpecError
         When a reference run cannot be compared with it.
+    OSError
+        When the file cannot be written.
     """
     from .page import render
 
     page = render(run, reference)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page, "utf-8")
+    write_whole(target, page.encode())
     return target
 
 

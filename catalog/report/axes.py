@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CLIP_PERCENT = 0.5
 MAP_SIZE = (4.2, 3.75)  # inches
 _NUMBERED_UP_TO = 30
+_NUMBER_SIZE = 6.5  # points
 _NOTHING = "#e3e5e8"
 # Bright and dark points alike must stand out from bright and dark pixels.
 _RIM = [effects.withStroke(linewidth=1.6, foreground="black")]
@@ -119,8 +120,8 @@ def draw_points(ax: Axes, facts: Facts, *, ordered: bool) -> None:
     facts : Facts
         Of the run.
     ordered : bool
-        Colour the points by the order of measurement, and number them where they are few;
-        otherwise they are white.
+        Colour the points by the order of measurement and number them by decision, where they are few
+        and have room, the best always; otherwise they are white.
     """
     total = len(facts.measured)
     size = 26 if total <= 60 else 16
@@ -130,17 +131,14 @@ def draw_points(ax: Axes, facts: Facts, *, ordered: bool) -> None:
         if not rows:
             continue
         if ordered:
-            style = {"c": column(rows, "number"), "cmap": "plasma", "vmin": 1, "vmax": max(total, 2)}
+            last = max(row.index for row in facts.measured)
+            style = {"c": column(rows, "index"), "cmap": "plasma", "vmin": 0, "vmax": max(last, 1)}
             style |= {"edgecolors": "white", "linewidths": 0.7, "path_effects": _RIM}
         place = column(rows, "x"), column(rows, "y")
         ax.scatter(*place, s=size, marker=marker, label=f"{name} ({len(rows)})", zorder=3, **style)
     _draw_special(ax, facts, size)
-    if ordered and 0 < total <= _NUMBERED_UP_TO:
-        for row in facts.measured:
-            ax.annotate(
-                str(row.number), (row.x, row.y), xytext=(3, 3), textcoords="offset points", fontsize=6.5,
-                path_effects=_OUTLINE, zorder=5,
-            )  # fmt: skip
+    if ordered:
+        _draw_numbers(ax, facts)
     if total:
         ax.legend(
             loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, handletextpad=0.3, columnspacing=1.2,
@@ -159,4 +157,25 @@ def _draw_special(ax: Axes, facts: Facts, size: float) -> None:
         ax.scatter(
             [best.x], [best.y], s=130, marker="*", c="#ffd60a", edgecolors="black", linewidths=0.9, label="best",
             zorder=6,
+        )  # fmt: skip
+
+
+def _draw_numbers(ax: Axes, facts: Facts) -> None:
+    """Write the number of its decision beside each point that has room for it; the best comes first."""
+    best = facts.best
+    few = len(facts.measured) <= _NUMBERED_UP_TO
+    rows = ([best] if best else []) + [row for row in facts.measured if few and row is not best]
+    ax.apply_aspect()  # else the points are not yet where they will be
+    scale = 72 / ax.figure.dpi
+    written: list[tuple[float, float, float]] = []
+    for row in rows:
+        shift = (6, 4) if row is best else (3, 3)  # beside the star, which is larger
+        x, y = ax.transData.transform((row.x, row.y)) * scale + shift
+        width = 0.66 * _NUMBER_SIZE * len(str(row.index))
+        if any(-width < x - left < wide and abs(y - low) < _NUMBER_SIZE for left, low, wide in written):
+            continue
+        written.append((x, y, width))
+        ax.annotate(
+            str(row.index), (row.x, row.y), xytext=shift, textcoords="offset points", fontsize=_NUMBER_SIZE,
+            path_effects=_OUTLINE, zorder=7,
         )  # fmt: skip

@@ -20,7 +20,7 @@ from .pictures import BLUE, GREY, ORANGE, RED, Picture, Section, styled, svg
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_AXES = {"number": "measurement", "seconds": "instrument time (s)"}
+_AXES = {"number": "measurements made", "seconds": "instrument time (s)"}
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def random_band(reference: Sequence[Facts], axis: str) -> Band:
     reference : sequence of Facts
         At least one run with a value.
     axis : {"number", "seconds"}
-        Against the number of the measurement or the instrument time (s).
+        Against the number of measurements made or the instrument time (s).
     """
     tracks = [(column(other.measured, axis), other.best_so_far()) for other in reference]
     end = min(at[-1] for at, _ in tracks)
@@ -167,18 +167,18 @@ def prediction_section(facts: Facts) -> Section:
 
 def _predictions(facts: Facts, rows: Sequence[Decision]) -> Picture:
     predicted, found = column(rows, "mean"), column(rows, "objective")
-    with styled(4.4, 4.0) as figure:
-        ax = figure.subplots()
-        ax.errorbar(
-            predicted, found, xerr=column(rows, "std"), yerr=np.nan_to_num(column(rows, "sigma")), fmt="none",
-            ecolor=GREY, elinewidth=0.7, zorder=1,
-        )  # fmt: skip
-        drawn = ax.scatter(predicted, found, c=column(rows, "number"), cmap="plasma", s=18, zorder=2)
-        both = np.concatenate([predicted, found])
-        ends = [both.min(), both.max()]
-        ax.plot(ends, ends, "--", color=BLUE, lw=1, zorder=0)
-        ax.set(aspect="equal")
-        figure.colorbar(drawn, cax=ax.inset_axes((1.03, 0.0, 0.045, 1.0)), label="measurement")
+    std, sigma = column(rows, "std"), np.nan_to_num(column(rows, "sigma"))
+    with styled(4.7, 4.0, fixed=True) as figure:  # a layout that finds its place itself forgets the square's labels
+        ax = figure.add_axes((0.18, 0.135, 3.1 / 4.7, 3.1 / 4.0))
+        ax.errorbar(predicted, found, xerr=std, yerr=sigma, fmt="none", ecolor=GREY, elinewidth=0.7, zorder=1)
+        drawn = ax.scatter(predicted, found, c=column(rows, "index"), cmap="plasma", s=18, zorder=2)
+        ax.axline((predicted[0], predicted[0]), slope=1, ls="--", color=BLUE, lw=1, zorder=0)
+        low = min((predicted - std).min(), (found - sigma).min())
+        high = max((predicted + std).max(), (found + sigma).max())
+        span = low - 0.04 * (high - low), high + 0.04 * (high - low)
+        ax.set(xlim=span, ylim=span)
+        decisions = figure.colorbar(drawn, cax=ax.inset_axes((1.03, 0.0, 0.045, 1.0)), label="decision")
+        decisions.locator = MaxNLocator(integer=True)
         label = labelled(facts.objective, facts.unit)
         ax.set(xlabel=f"predicted {label}", ylabel=f"measured {label}")
         return Picture(svg(figure), "svg+xml", f"Measured against predicted {facts.objective}")

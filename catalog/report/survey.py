@@ -56,7 +56,7 @@ def survey_section(facts: Facts) -> Section:
     text = [
         f"{columns} × {rows} pixels; axes are the sample frame in nm, y up. The colours span all but the outermost "
         f"{CLIP_PERCENT:g} % of the pixels at either end. Points are coloured by the order of "
-        "measurement, from dark (first) to bright (last).",
+        "measurement, from dark (first) to bright (last); a number is that of the decision, as in the table.",
         f"The agent saw: {', '.join(seen)}." if seen else "The agent saw coordinates only, no image.",
     ]
     return Section("Survey", text, [_picture(facts, survey, index) for index in range(len(survey.channels))])

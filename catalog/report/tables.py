@@ -97,15 +97,20 @@ def settings_section(facts: Facts) -> Section:
 
 
 def _configured(facts: Facts, stream: str) -> list[list[str]]:
-    """Return the settings of all devices, with units, at the end of a stream; nothing without the stream."""
+    """Return the settings of all devices, with units, at the last event of a stream; nothing without the stream."""
     if stream not in facts.run.streams():
         return []
-    last = list(facts.run.documents_of(stream).descriptors.values())[-1]
     return [
-        [key, with_unit(_text(value), device.get("data_keys", {}).get(key, {}).get("units") or "")]
-        for device in last.get("configuration", {}).values()
+        [key, _setting(key, value, device.get("data_keys", {}).get(key, {}).get("units") or "")]
+        for device in facts.run.documents_of(stream).descriptor.get("configuration", {}).values()
         for key, value in device.get("data", {}).items()
     ]
+
+
+def _setting(key: str, value: Any, unit: str) -> str:
+    if key.endswith("_line_time") and value == 0:
+        return "the controller's own"
+    return with_unit(_text(value), unit)
 
 
 def _flat(value: Any, path: str = "") -> Iterator[list[str]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import errno
+import os
 import re
 from html.parser import HTMLParser
 
@@ -9,12 +12,13 @@ import h5py
 import numpy as np
 import pytest
 from event_model import compose_run
+from matplotlib.figure import Figure
 
 from probeline.agents.problem import CandidateSpec, build_problem
 from probeline.catalog import Run
 from probeline.catalog.replaying import problem_of
-from probeline.catalog.report import report
-from probeline.catalog.report.axes import colour_range
+from probeline.catalog.report import history, report
+from probeline.catalog.report.axes import MAP_SIZE, colour_range, draw_map, draw_points, map_axes
 from probeline.catalog.report.facts import Facts
 from probeline.catalog.report.history import random_band
 from probeline.catalog.report.maps import rastered
@@ -40,7 +44,7 @@ def start_block(**changes):
         "driver": {"virtual_clock": True, "metadata": {"sample": {"id": "s1", "material": "PbTiO3"}}},
         "goal": "optimum", "objective": {"name": "loop_area", "version": 1, "options": {}, "unit": "pm V"},
         "agent": {"kind": "patch_gp", "seed": 3, "acquisition": "log_ei", "direction": "max"},
-        "candidates": CANDIDATES, "problem_digest": None, "budget": {"points": POINTS, "seconds": None},
+        "candidates": CANDIDATES, "budget": {"points": POINTS, "seconds": None},
         "lookahead": 0, "survey": {"size_nm": 800.0, "pixels": PIXELS}, "tracking": {"register_every": 5},
         "keys": KEYS, "parent": None,
     }  # fmt: skip
@@ -86,7 +90,7 @@ class Recorder:
         path = folder / f"{self.bundle.start_doc['uid']}.h5"
         with h5py.File(path, "w") as file:
             file["/entry/data/data"] = frame[None]
-        configured = {f"spm_{name}": value for name, value in settings.items()}
+        configured = {f"spm_{name}": value for name, value in {**settings, "line_time": 0.0}.items()}
         configuration = {
             "data": configured, "timestamps": dict.fromkeys(configured, 0.0),
             "data_keys": {name: key(value, "nm" * name.endswith("width")) for name, value in configured.items()},
@@ -112,6 +116,13 @@ class Recorder:
         x, y = frame_coordinates(settings)
         return build_problem(frame, channels, x, y, CandidateSpec.model_validate(CANDIDATES), objective="loop_area")
 
+    def configure_again(self, stream, **settings):
+        """Write the descriptor of a stream again, as the RunEngine does when its device is configured later."""
+        last = [doc for name, doc in self.documents if name == "descriptor" and doc["name"] == stream][-1]
+        again = copy.deepcopy({**last, "uid": f"{last['uid']}-again"})
+        again["configuration"]["spm"]["data"].update({f"spm_{name}": value for name, value in settings.items()})
+        self.documents.append(("descriptor", again))
+
     def stop(self, status="success", reason="all 12 points measured"):
         self.documents.append(("stop", self.bundle.compose_stop(exit_status=status, reason=reason)))
 
@@ -127,14 +138,14 @@ def loop(height):
     return np.where(upper | rising_up, height, -height)[None, None, None, :] + 0.0
 
 
-def measure(record, problem, points=POINTS, model=True, outcomes=None):
-    """Write ``points`` decisions; number FAILED fails."""
+def measure(record, problem, points=POINTS, model=True, outcomes=None, spread=1.0):
+    """Write ``points`` decisions; number FAILED fails. A small ``spread`` crowds them."""
     unit = {"x": "nm", "y": "nm", "mean": "pm V", "std": "pm V", "objective": "pm V", "sigma": "pm V"}
     spectrum = {"kind": "switching_loop", "dims": ["channel", "cycle", "field", "bias"], "channels": ["response"],
                 "coords": {"cycle": [0], "field": ["off"], "bias": BIAS.tolist()}, "units": "pm"}  # fmt: skip
     best = np.nan
     for index in range(points):
-        x, y = (float(value) for value in problem.xy[4 * index])
+        x, y = (float(value) for value in problem.xy[0] + spread * (problem.xy[4 * index] - problem.xy[0]))
         ok, area = index != FAILED, 100.0 + 7 * ((index * 5) % points)
         mean = area + 3 if model and index > 2 else np.nan
         record.add("optimization", {
@@ -229,6 +240,73 @@ def test_every_part_is_there(page):
     for words in ("failed: poor_fit", "R² = ", "no test of its calibration", "all were applied", "384",
                   "spm_width 800 nm", "packages.numpy 2.4.6", "no runs that chose at random"):  # fmt: skip
         assert words.lower() in page.text.lower()
+
+
+def test_settings_are_those_of_the_last_event(tmp_path):
+    record = Recorder(start_block())
+    record.survey(tmp_path)
+    record.configure_again("survey", width=500.0, center_x=-560.5)  # for a frame of another stream
+    text = page_of(record.run(), tmp_path).text
+    assert "spm_width 800 nm" in text
+    assert "spm_width 500 nm" not in text
+    assert "spm_line_time the controller's own" in text
+
+
+def numbered_map(run):
+    """Return the texts beside the points of a map, drawn, and the canvas that they are on."""
+    facts = Facts(run)
+    figure = Figure(figsize=MAP_SIZE)
+    ax = map_axes(figure)
+    draw_map(ax, (facts.survey.x, facts.survey.y), facts.survey.images[0], "height (nm)")
+    draw_points(ax, facts, ordered=True)
+    figure.draw_without_rendering()
+    return [(text.get_text(), text.get_window_extent(), text.zorder) for text in ax.texts], ax
+
+
+def test_points_carry_the_number_of_their_decision(whole, page):
+    texts, ax = numbered_map(whole)
+    assert sorted(int(text) for text, _, _ in texts) == list(range(POINTS))
+    order = {text: z for text, _, z in texts}
+    assert order["7"] > max(marks.get_zorder() for marks in ax.collections)  # the star does not hide the best one's
+    assert "decision 7" in page.text
+    assert re.search(r"\b7 -?\d+\.\d -?\d+\.\d agent ok 177\.0", page.text)  # its row of the table
+
+
+def test_crowded_points_are_not_all_numbered_but_the_best_is(tmp_path):
+    record = Recorder(start_block())
+    measure(record, record.survey(tmp_path), spread=0.05)
+    texts, _ = numbered_map(record.run())
+    assert "7" in [text for text, _, _ in texts]
+    assert 1 <= len(texts) < POINTS
+    boxes = [box for _, box, _ in texts]
+    assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])
+
+
+@pytest.mark.parametrize("objective", ["loop_area", "spectral_window_sum"])
+def test_no_label_of_the_predictions_is_cut_off(tmp_path, monkeypatch, objective):
+    figures = []
+    monkeypatch.setattr(history, "svg", lambda figure: figures.append(figure) or b"")
+    block = start_block(objective={"name": objective, "version": 1, "options": {}, "unit": "counts"})
+    record = Recorder(block)
+    measure(record, record.survey(tmp_path))
+    history.prediction_section(Facts(record.run()))
+    (figure,) = figures
+    inside = figure.bbox
+    box = figure.get_tightbbox().transformed(figure.dpi_scale_trans)
+    assert inside.x0 <= box.x0
+    assert inside.y0 <= box.y0
+    assert box.x1 <= inside.x1
+    assert box.y1 <= inside.y1
+
+
+def test_a_report_that_cannot_be_written_leaves_nothing(whole, tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        report(whole, tmp_path / "deep" / "r.html")
+    assert list((tmp_path / "deep").iterdir()) == []
 
 
 def test_the_report_is_the_same_twice(whole, tmp_path):
