@@ -24,13 +24,23 @@ console = Console(stderr=True)
 # Exit codes: 0 done, 1 it went wrong, 2 the request was refused (typer's own too), 3 it ran and something differs.
 FAILED, REFUSED, DIFFERENT, INTERRUPTED = 1, 2, 3, 130
 
-CatalogOption = Annotated[Path, typer.Option("--catalog", help="Folder of the catalogue.")]
+CatalogOption = Annotated[
+    str, typer.Option("--catalog", help="Folder of the catalogue, or address of a Tiled server (http, https).")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout.")]
 InstrumentOption = Annotated[str, typer.Option("--instrument", help="sim-pfm, replay:DATA or an instrument file.")]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of the agent, and of the world of a twin.")]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        min=0,
+        help="Seed of the agent and of the world of a twin, over that of an instrument file. Without it the file's "
+        "own stays for the world, and whatever has none gets 0.",
+    ),
+]
 UidArgument = Annotated[str, typer.Argument(help="Uid of the run or how it begins; `last` is the newest.")]
 
-DEFAULT_CATALOG = Path("probeline-catalog")
+DEFAULT_CATALOG = "probeline-catalog"
 
 
 def _answer(as_json: bool, values: dict[str, Any], title: str) -> None:
@@ -45,11 +55,14 @@ def _answer(as_json: bool, values: dict[str, Any], title: str) -> None:
 
 
 @contextlib.contextmanager
-def _existing(catalog: Path) -> Iterator[Any]:
+def _existing(catalog: str) -> Iterator[Any]:
     from .catalog import open as open_catalog
+    from .catalog.store import is_address
 
     store = open_catalog(catalog, create=False)
     try:
+        if is_address(catalog):
+            store.client  # noqa: B018  # a server that is not there is a mistake, not an empty catalogue
         yield store
     finally:
         store.close()
@@ -66,7 +79,7 @@ def explore(
     agent: Annotated[str, typer.Option(help="Registered agent, or auto.")] = "auto",
     objective: Annotated[str | None, typer.Option(help="Scalarizer; the instrument's own by default.")] = None,
     points: Annotated[int, typer.Option(help="Measurements to make.")] = 50,
-    seed: SeedOption = 0,
+    seed: SeedOption = None,
     seconds: Annotated[float | None, typer.Option(help="Instrument time (s) to spend at most.")] = None,
     catalog: CatalogOption = DEFAULT_CATALOG,
     as_json: JsonOption = False,
@@ -81,7 +94,7 @@ def explore(
 
 @app.command()
 def demo(
-    catalog: CatalogOption = Path("demo-catalog"),
+    catalog: CatalogOption = "demo-catalog",
     points: Annotated[int, typer.Option(min=1, help="Measurements per run.")] = 40,
     pairs: Annotated[int, typer.Option(min=2, help="Paired seeds.")] = 5,
     as_json: JsonOption = False,
@@ -95,13 +108,15 @@ def demo(
 @app.command()
 def runs(catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> None:
     """List the runs of a catalogue, newest first."""
+    from .catalog.store import shown as printable
+
     with _existing(catalog) as store:
         rows = [dataclasses.asdict(info) for info in store.runs()]
     if as_json:
         print(json.dumps({"runs": rows}, default=str))
         return
     columns = ("uid", "time", "instrument", "goal", "agent", "objective", "n_points", "exit_status", "state")
-    table = Table(*columns, title=f"{len(rows)} runs in {catalog}")
+    table = Table(*columns, title=f"{len(rows)} runs in {printable(catalog)}")
     for row in rows:
         when = datetime.datetime.fromtimestamp(row["time"]).isoformat(" ", "seconds")
         shown = {**row, "uid": row["uid"][:8], "time": when, "state": row["state"].partition(":")[0]}
@@ -132,8 +147,19 @@ def replay(uid: UidArgument, catalog: CatalogOption = DEFAULT_CATALOG, as_json: 
         "first_difference": outcome.first_difference,
     }
     _answer(as_json, values, f"replay of {uid}")
+    if not as_json:
+        Console().print(_verdict(outcome), highlight=False, markup=False, soft_wrap=True)
     if outcome.identical < outcome.decisions:
         raise typer.Exit(DIFFERENT)
+
+
+def _verdict(outcome: Any) -> str:
+    """Return what came of a replay, in words."""
+    if outcome.exact:
+        return "same points, and the same bits"
+    if outcome.identical == outcome.decisions:
+        return "same points; model state differs in the last bits: another processor, or other versions"
+    return f"decision {outcome.first_difference['decision']} differs; those before it suggest the same points"
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -11,8 +10,10 @@ from typing import Any
 
 import orjson
 
+from ..core.errors import DataError
 from .documents import unpacked
 from .journal import JournalTail, last_record
+from .writing import write_whole
 
 SUFFIX = ".journal"
 
@@ -24,7 +25,7 @@ class RunInfo:
     Attributes
     ----------
     uid : str
-        Unique identifier of the run.
+        Unique identifier of the run; empty where a damaged journal does not have it in its name either.
     time : float
         When it began (s, Unix).
     plan_name : str
@@ -32,12 +33,13 @@ class RunInfo:
     instrument, goal, agent, objective : str
         Names, from the metadata that :func:`~probeline.plans.explore` writes.
     exit_status : str
-        ``"success"``, ``"abort"``, ``"fail"``, or ``"open"`` without a stop document.
+        ``"success"``, ``"abort"``, ``"fail"``, or ``"open"`` without a stop document; empty when unknown.
     n_points : int
         Events of the stream ``primary``.
     state : str
         ``"stored"``: Tiled has it. ``"pending"``: not yet, only the journal has it.
         ``"rejected: <reason>"``: Tiled would not take it, only the journal has it.
+        ``"damaged: <reason>"``: its journal cannot be read, and Tiled may have it or not.
     """
 
     uid: str
@@ -70,15 +72,31 @@ def uid_of(path: Path) -> str:
 def list_runs(folder: Path) -> Iterator[RunInfo]:
     """Yield a line per run, newest first; a journal that holds no start yet is left out.
 
-    Raises
-    ------
-    JournalError
-        When a journal is damaged in its first record.
+    A journal that is damaged where it had to be read gives a line with what its name says.
     """
     for path in journal_files(folder):
-        for name, start in islice(JournalTail(path).read(), 1):
-            if name == "start":
-                yield _info(path, start)
+        try:
+            for name, start in islice(JournalTail(path).read(), 1):
+                if name == "start":
+                    yield _info(path, start)
+        except DataError as error:
+            yield _damaged(path, error)
+
+
+def _damaged(path: Path, error: DataError) -> RunInfo:
+    moment = path.name.partition("-")[0]
+    return RunInfo(
+        uid=uid_of(path),
+        time=int(moment) / 1000 if moment.isdecimal() else path.stat().st_mtime,
+        plan_name="",
+        instrument="",
+        goal="",
+        agent="",
+        objective="",
+        exit_status="",
+        n_points=0,
+        state=f"damaged: {error}",
+    )
 
 
 def _info(path: Path, start: dict[str, Any]) -> RunInfo:
@@ -133,8 +151,10 @@ def without_state(folder: Path) -> list[Path]:
 
 
 def write_state(path: Path, state: str) -> None:
-    """Write down whether Tiled has the run, in one step, so that no reader sees half of it."""
-    target = _state_file(path)
-    draft = target.with_suffix(".draft")
-    draft.write_bytes(orjson.dumps({"state": state}))
-    os.replace(draft, target)
+    """Write down whether Tiled has the run."""
+    write_whole(_state_file(path), orjson.dumps({"state": state}))
+
+
+def forget_state(path: Path) -> None:
+    """Take back what was written down of the run: it is pending again."""
+    _state_file(path).unlink(missing_ok=True)

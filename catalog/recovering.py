@@ -19,8 +19,12 @@ _log = logging.getLogger(__name__)
 
 
 def is_ended(path: Path) -> bool:
-    """Return whether the last record of a journal is the run's stop document."""
-    last = last_record(path)
+    """Return whether the last record of a journal can be read and is the run's stop document."""
+    try:
+        last = last_record(path)
+    except OSError as error:
+        _log.warning("the journal %s cannot be read: %s", path, error)
+        return False
     return last is not None and last[0] == "stop"
 
 

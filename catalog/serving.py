@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import logging
 import secrets
+import shutil
 import threading
+import urllib.error
+import urllib.request
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +17,12 @@ from typing import Any
 
 from ..core.errors import CatalogError
 
+_log = logging.getLogger(__name__)
 # One for the whole process: Tiled keeps the key in a cache that all its applications share.
 _API_KEY = secrets.token_hex(16)
+_DATABASE = "catalog.db"
+_NEEDED_MB = 1  # of Tiled's empty databases, with their journals
+_ANSWER_S = 10.0
 
 
 class EmbeddedTiled:
@@ -31,22 +40,35 @@ class EmbeddedTiled:
     quiet : callable
         Called when the process ends without :meth:`close`; returns when nothing is asked any more.
 
+    Attributes
+    ----------
+    client : CatalogOfBlueskyRuns
+        Its root.
+    made : bool
+        Whether the databases had to be made, so that nothing is in them.
+
     Raises
     ------
     CatalogError
-        When the folder cannot be opened.
+        When the folder cannot be opened. Databases that could not be made whole are taken away again.
     """
 
     def __init__(self, folder: Path, readable: list[Path], quiet: Callable[[], object]):
         from tiled.client import from_context
 
         context_class = _context_class()
+        self.made = not (folder / _DATABASE).exists()
         try:
+            if self.made:
+                _set_aside(folder)
             app = _Quieted(make_app(folder, readable, _API_KEY), quiet)
             logging.getLogger("tiled.server.app").setLevel(logging.WARNING)  # there is no server to announce
             self._context = context_class.from_app(app, api_key=_API_KEY)
         except Exception as error:  # Tiled raises whatever its parts raise
-            raise CatalogError(f"the Tiled folder {folder} cannot be opened: {error}") from error
+            if self.made:
+                for file in folder.glob(f"{_DATABASE}*"):
+                    file.unlink()
+            raise _refused(folder, error) from error
         self.client: Any = from_context(self._context)
 
     def close(self) -> None:
@@ -61,27 +83,86 @@ class RemoteTiled:
     ----------
     uri : str
         Address, with ``?api_key=...`` where the server asks for one.
+    folder : Path
+        Where the journals of its runs are, for the reader of an error.
+
+    Attributes
+    ----------
+    client : Container
+        What the address names.
+    made : bool
+        Always false: the server keeps its databases itself.
 
     Raises
     ------
     CatalogError
-        When the server does not answer.
+        When the server does not answer, or lets nobody in.
     """
 
-    def __init__(self, uri: str):
-        from tiled.client import from_uri
+    made = False
 
-        try:
-            self.client: Any = from_uri(uri)
-        except Exception as error:  # httpx, Tiled and the parsers below them
-            raise CatalogError(
-                f"the Tiled server at {uri.partition('?')[0]} does not answer: {error}; "
-                "start it, or check address and key"
-            ) from error
+    def __init__(self, uri: str, folder: Path):
+        address = uri.partition("?")[0]
+        journals = f"the journals of what was recorded from here are in {folder}"
+        _ask(address, journals)
+        from tiled.client import from_context
+        from tiled.client.context import Context
+
+        with contextlib.ExitStack() as undo:
+            try:
+                context, path = Context.from_any_uri(uri)
+                undo.callback(context.http_client.close)
+                self.client: Any = from_context(context, node_path_parts=path)
+                undo.pop_all()
+            except Exception as error:  # whatever Tiled and the parsers below it come up with
+                raise CatalogError(
+                    f"the Tiled server at {address} cannot be used: {_first_line(error)}; check address and key; "
+                    f"{journals}"
+                ) from error
 
     def close(self) -> None:
         """End the connection."""
         self.client.context.http_client.close()
+
+
+def _ask(address: str, journals: str) -> None:
+    """Raise unless a server answers, whatever it says: Tiled's client would ask a dead one for half a minute."""
+    try:
+        urllib.request.urlopen(address, timeout=_ANSWER_S).close()
+    except urllib.error.HTTPError as answer:
+        answer.close()
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise CatalogError(
+            f"the Tiled server at {address} does not answer: {reason}; start it, or check the address; {journals}"
+        ) from error
+
+
+def _set_aside(folder: Path) -> None:
+    """Move away what a lost database left: Tiled writes no array where there is one."""
+    if any(folder.glob("data/*")):
+        aside = folder.with_name(f"{folder.name}-{secrets.token_hex(4)}")
+        folder.rename(aside)
+        _log.warning("%s has lost %s: it is made again, what was left of it is in %s", folder, _DATABASE, aside)
+
+
+def _refused(folder: Path, error: Exception) -> CatalogError:
+    free = shutil.disk_usage(folder.parent).free / 1e6
+    if free < _NEEDED_MB:
+        return CatalogError(
+            f"Tiled cannot be opened in {folder}: {free:.2f} MB are free on its disk, {_NEEDED_MB} MB is the least; "
+            "free space on the disk, or choose another catalogue"
+        )
+    return CatalogError(
+        f"the Tiled folder {folder} cannot be opened: {_first_line(error)}; no run is lost: move this folder away, "
+        "and it is made again from the journals"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    """Return what went wrong without the statements and tracebacks that others write after or before it."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return next((line for line in reversed(lines) if "Error: " in line and line[0].isalpha()), lines[0]).strip(" .")
 
 
 class _Quieted:
@@ -137,7 +218,7 @@ def make_app(folder: Path, readable: list[Path], api_key: str) -> Any:
 
     default_serialization_registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    database = folder / "catalog.db"
+    database = folder / _DATABASE
     tree = from_uri(
         f"sqlite:///{database}",
         specs=[{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],

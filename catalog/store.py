@@ -13,15 +13,17 @@ import orjson
 from ..core.errors import CatalogError, UnknownNameError
 from .drain import Drain
 from .journal import read_journal
-from .listing import RunInfo, journal_files, list_runs, read_state, uid_of, without_state
+from .listing import RunInfo, forget_state, journal_files, list_runs, read_state, uid_of, without_state
 from .recovering import Presence, close_orphan, is_ended
 from .run import Run
 from .serving import EmbeddedTiled, RemoteTiled
 from .sink import JournalSink
+from .writing import write_whole
 
 FORMAT = "probeline-catalog"
 VERSION = 1
 MARKER = "probeline.json"
+_PARTS = ("journal", "data", "tiled", "reports")
 
 
 def open_catalog(where: str | Path, *, create: bool = True, durable: bool = False) -> Catalog:
@@ -44,19 +46,32 @@ def open_catalog(where: str | Path, *, create: bool = True, durable: bool = Fals
     CatalogError
         When it does not exist, is something else, is damaged, or is of a newer version.
     """
-    if isinstance(where, str) and urlsplit(where).scheme in ("http", "https"):
+    if isinstance(where, str) and is_address(where):
         root = _folder_of_server(where)
         _check_marker(root, create=True)
-        return Catalog(root, lambda _: RemoteTiled(where), durable=durable)
+        return Catalog(root, lambda _: RemoteTiled(where, root), durable=durable)
     root = Path(where).expanduser().resolve()
     _check_marker(root, create=create)
     return Catalog(root, lambda quiet: EmbeddedTiled(root / "tiled", [root / "data"], quiet), durable=durable)
 
 
+def is_address(where: str) -> bool:
+    """Return whether a catalogue is named by the address of a server, not by a folder."""
+    return where.startswith(("http://", "https://"))
+
+
+def shown(where: str | Path) -> str:
+    """Return where a catalogue is as one may print it: an address without its key."""
+    return str(where).partition("?")[0] if is_address(str(where)) else str(where)
+
+
 def _folder_of_server(uri: str) -> Path:
     from platformdirs import user_data_path
 
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError as error:
+        raise CatalogError(f"{shown(uri)} is no address of a server: {error}; check it") from error
     place = "".join(char if char.isalnum() else "-" for char in parts.netloc.split("@")[-1] + parts.path.rstrip("/"))
     return user_data_path("probeline") / "servers" / place
 
@@ -71,16 +86,20 @@ def _check_marker(root: Path, *, create: bool) -> None:
                     f"the catalogue {root} has version {content.get('version')}, this probeline reads {VERSION}; "
                     "upgrade probeline"
                 )
-            return
-        if not create:
+        elif not create:
             raise CatalogError(f"there is no catalogue at {root}; check the path")
-        if root.exists() and any(root.iterdir()):
+        elif root.exists() and any(root.iterdir()):
             raise CatalogError(f"{root} is not empty and no catalogue of probeline; choose another or an empty folder")
-        for part in ("journal", "data", "tiled", "reports"):
-            (root / part).mkdir(parents=True, exist_ok=True)
-        marker.write_bytes(orjson.dumps({"format": FORMAT, "version": VERSION}))
+        else:  # the marker first: where a full disk ends this, the folder must not look like something else
+            root.mkdir(parents=True, exist_ok=True)
+            write_whole(marker, orjson.dumps({"format": FORMAT, "version": VERSION}))
+        if create:
+            for part in _PARTS:
+                (root / part).mkdir(exist_ok=True)
     except OSError as error:
-        raise CatalogError(f"the catalogue {root} cannot be opened: {error}; check the path and its rights") from error
+        raise CatalogError(
+            f"the catalogue {root} cannot be opened: {error}; check the path, its rights and the space on its disk"
+        ) from error
 
 
 def _read_marker(marker: Path) -> dict[str, Any]:
@@ -161,13 +180,7 @@ class Catalog:
         return self._sink
 
     def runs(self) -> list[RunInfo]:
-        """Return one line per run, newest first, from the journals alone.
-
-        Raises
-        ------
-        JournalError
-            When a journal is damaged in its first records.
-        """
+        """Return one line per run, newest first, from the journals alone; damage is in its line's ``state``."""
         return list(list_runs(self._journals))
 
     def __getitem__(self, which: str | int) -> Run:
@@ -198,17 +211,23 @@ class Catalog:
     def client(self) -> Any:
         """The Tiled client, a ``CatalogOfBlueskyRuns``; opened on first use, which takes seconds.
 
+        Where Tiled's databases had to be made, all runs that the journals hold follow in the background.
+
         Raises
         ------
         CatalogError
             When Tiled cannot be opened.
         """
         with self._opening:
+            opened = self._tiled is None
             if self._tiled is None:
                 if self._closed:
                     raise CatalogError(f"the catalogue {self.root} is closed; open it again")
                 self._tiled = self._open_tiled(self._drain.close)
-            return self._tiled.client
+            tiled = self._tiled
+        if opened and tiled.made:
+            self._hand_over_lacking(tiled.client)
+        return tiled.client
 
     @property
     def broker(self) -> Any:
@@ -226,11 +245,25 @@ class Catalog:
     def recover(self) -> list[str]:
         """Hand every run that Tiled does not hold to the drain again, and return their uids, oldest first.
 
+        Tiled itself is asked which it holds: its folder may have been lost since.
         A run that is open though nobody writes it any more, because its process died or its disk
         was full, gets a stop document first (``exit_status`` ``"fail"``) and is named in the log.
         Runs that go on are left alone. Idempotent; :meth:`flush` waits for the result.
+
+        Raises
+        ------
+        CatalogError
+            When Tiled cannot be opened.
         """
-        return self._hand_over([path for path in journal_files(self._journals)[::-1] if read_state(path) != "stored"])
+        return self._hand_over_lacking(self.client)
+
+    def _hand_over_lacking(self, client: Any) -> list[str]:
+        held = set(client)
+        paths = journal_files(self._journals)[::-1]
+        lacking = [path for path in paths if read_state(path) != "stored" or uid_of(path) not in held]
+        for path in lacking:
+            forget_state(path)
+        return self._hand_over(lacking)
 
     def _hand_over(self, paths: list[Path]) -> list[str]:
         ready = [path for path in paths if is_ended(path) or close_orphan(path)]

@@ -24,17 +24,34 @@ STOP = ("stop", {"uid": "s", "run_start": "u1", "time": 9.0, "exit_status": "suc
 
 
 class Tiled:
-    """A Tiled that counts what it is given."""
+    """A Tiled that counts what it is given and keeps the uids of runs that ended."""
+
+    made = False
 
     def __init__(self):
         self.client = {}
         self.taken = []
 
     def writer(self, client):
-        return lambda name, doc: self.taken.append(name)
+        def write(name, doc):
+            self.taken.append(name)
+            if name == "stop":
+                client[doc["run_start"]] = Held(client, doc["run_start"])
+
+        return write
 
     def close(self):
         pass
+
+
+class Held:
+    """A run in it."""
+
+    def __init__(self, client, uid):
+        self._client, self._uid = client, uid
+
+    def delete(self, **options):
+        del self._client[self._uid]
 
 
 @pytest.fixture
@@ -179,6 +196,37 @@ def test_what_is_pending_is_stored_at_the_next_opening(opened, tiled):
     again.writer()
     again.flush()
     assert len(tiled.taken) == taken  # nothing was left to do
+
+
+def test_what_tiled_lost_is_handed_over_again(opened, tiled):
+    catalog = opened()
+    write = catalog.writer()
+    for uid in ("u1", "u2"):
+        write("start", {"uid": uid, "time": 5.0})
+        write("stop", {"uid": f"stop-{uid}", "run_start": uid, "time": 9.0, "exit_status": "success"})
+    catalog.flush()
+    assert catalog.recover() == []
+    del tiled.client["u1"]
+    assert catalog.recover() == ["u1"]
+    catalog.flush()
+    assert set(tiled.client) == {"u1", "u2"}
+    assert [info.state for info in catalog.runs()] == ["stored", "stored"]
+    assert catalog.recover() == []
+
+
+def test_databases_that_had_to_be_made_get_every_run_again(opened, tiled):
+    first = opened()
+    journal(first, [*DOCUMENTS, STOP])
+    first.writer()
+    first.close()
+    assert first["u1"].state == "stored"
+    tiled.client.clear()  # the folder was deleted
+    tiled.made = True
+    again = opened()
+    assert again.client is tiled.client
+    again.flush()
+    assert set(again.client) == {"u1"}
+    assert again["u1"].state == "stored"
 
 
 def test_what_is_pending_is_left_to_a_process_that_still_writes(opened, tiled):

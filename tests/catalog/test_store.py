@@ -1,7 +1,9 @@
 """Opening catalogues and finding runs in them."""
 
+import errno
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -14,8 +16,9 @@ import uvicorn
 
 from probeline import catalog as catalogs
 from probeline.catalog.serving import RemoteTiled, make_app
+from probeline.catalog.store import shown
 from probeline.catalog.tiled_run import tiled_run
-from probeline.core.errors import CatalogError, DataError, UnknownNameError
+from probeline.core.errors import CatalogError, DataError, JournalError, UnknownNameError
 
 from .catalog_devices import FrameCamera, survey_and_points
 
@@ -40,6 +43,8 @@ def journal_only(tmp_path, monkeypatch):
 
 
 class NoTiled:
+    made = False
+
     def __init__(self, _):
         self.client = {}
 
@@ -87,6 +92,27 @@ def test_markers_that_are_wrong_say_what_to_do(tmp_path, marker, message):
         catalogs.open(tmp_path)
 
 
+def test_a_full_disk_leaves_no_folder_that_looks_like_something_else(tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(CatalogError, match=r"cannot be opened: .*No space left.* the space on its disk"):
+            catalogs.open(tmp_path / "c")
+    with catalogs.open(tmp_path / "c") as catalog:  # when there is space again
+        assert catalog.runs() == []
+
+
+def test_a_folder_that_was_lost_is_made_again(tmp_path):
+    catalogs.open(tmp_path / "c").close()
+    shutil.rmtree(tmp_path / "c" / "tiled")
+    shutil.rmtree(tmp_path / "c" / "journal")
+    with catalogs.open(tmp_path / "c") as catalog:
+        assert (catalog.root / "tiled").is_dir()
+        record(catalog, "u1", 5.0)
+
+
 def test_a_path_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CatalogError, match="cannot be opened"):
@@ -122,6 +148,52 @@ def test_a_line_says_what_the_run_was(journal_only):
     assert info == catalogs.RunInfo(
         "u1", 5.0, "explore", "sim-pfm", "map", "patch_gp", "loop_area", "success", 0, "stored"
     )
+
+
+def damage(catalog, number):
+    """Break one letter in record ``number``, from 1, of the only journal."""
+    (path,) = (catalog.root / "journal").glob("*.journal")
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[number - 1] = lines[number - 1][:-3] + b"?" + lines[number - 1][-2:]
+    path.write_bytes(b"".join(lines))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_damaged_journal_does_not_hide_the_others(journal_only, number):
+    record(journal_only, "aa11", 10.0)
+    journal_only.flush()
+    damage(journal_only, number)
+    record(journal_only, "bb22", 20.5)
+    record(journal_only, "cc33", 5.0)
+    newest, damaged, oldest = journal_only.runs()
+    assert (newest.uid, oldest.uid) == ("bb22", "cc33")
+    assert (damaged.uid, damaged.time, damaged.n_points, damaged.exit_status) == ("aa11", 10.0, 0, "")
+    assert re.match(rf"damaged: .*aa11\.journal, record {number} .*restore the file from a backup", damaged.state)
+    with pytest.raises(JournalError, match=f"record {number}"):
+        journal_only["aa11"]
+
+
+def test_a_journal_that_is_no_file_is_listed_and_does_not_stop_a_run(journal_only, caplog):
+    (journal_only.root / "journal" / "00000000007000-dd44.journal").mkdir()
+    record(journal_only, "aa11", 10.0)
+    assert [(info.uid, info.state.partition(":")[0]) for info in journal_only.runs()][1] == ("dd44", "damaged")
+    assert "dd44" in caplog.text
+
+
+def test_an_open_run_that_is_damaged_in_the_middle_is_listed_as_damaged(journal_only, engine, sensor, tmp_path):
+    states = []
+
+    def look(name, doc):
+        if name == "event" and "real" in doc["data"]:
+            states.append(journal_only.runs()[0].state)
+            if len(states) == 1:
+                damage(journal_only, 4)
+
+    engine.subscribe(journal_only.writer())
+    engine.subscribe(look)
+    engine(survey_and_points(FrameCamera(tmp_path), sensor, points=2))
+    assert states[0] == "pending"
+    assert states[1].startswith("damaged: ")
 
 
 def test_points_are_counted_with_and_without_a_stop(journal_only, engine, sensor, tmp_path):
@@ -180,6 +252,7 @@ def server(empty_catalog, tmp_path):
 def test_a_server_gets_runs_and_shows_their_frames(server, engine, sensor, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     with catalogs.open(server) as remote:
+        assert remote.recover() == []
         assert remote.root.parent == tmp_path / "home" / "probeline" / "servers"
         camera = FrameCamera(remote.data_root)
         engine.subscribe(remote.writer())
@@ -191,16 +264,32 @@ def test_a_server_gets_runs_and_shows_their_frames(server, engine, sensor, tmp_p
         np.testing.assert_array_equal(served.stream("primary").loop, remote[uid].stream("primary").loop)
 
 
-def test_a_server_that_is_not_there_is_named_without_its_key(monkeypatch):
-    import tiled.client
+@pytest.mark.system
+def test_a_server_that_lets_nobody_in_is_named_without_the_key(server, tmp_path):
+    address = server.partition("?")[0]
+    for uri, reason in ((address, "requires API key"), (f"{address}?api_key=wrong", "401: Invalid API key")):
+        with pytest.raises(
+            CatalogError, match=f"{address} cannot be used: .*{reason}.*; check address and key"
+        ) as error:
+            RemoteTiled(uri, tmp_path)
+        assert "wrong" not in str(error.value)
 
-    def refuse(uri):
-        raise ConnectionError("connection refused")
 
-    monkeypatch.setattr(tiled.client, "from_uri", refuse)
-    with pytest.raises(CatalogError, match=r"http://nowhere:1/ does not answer: connection refused; start it") as error:
-        RemoteTiled("http://nowhere:1/?api_key=secret")
+def test_a_server_that_is_not_there_is_named_without_its_key_and_asked_once(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    with pytest.raises(
+        CatalogError, match=rf"{address} does not answer: .*refused; start it, .* in {tmp_path}$"
+    ) as error:
+        RemoteTiled(f"{address}?api_key=secret", tmp_path)
     assert "secret" not in str(error.value)
+
+
+def test_an_address_that_is_none_is_refused():
+    with pytest.raises(CatalogError, match=r"http://\[half is no address of a server: .*; check it"):
+        catalogs.open("http://[half?api_key=secret")
+    assert shown("https://host/x?api_key=secret") == "https://host/x"
+    assert shown("a?b") == "a?b"
 
 
 def test_importing_is_cheap():

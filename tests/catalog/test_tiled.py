@@ -1,12 +1,14 @@
 """Journal and Tiled hold the same; Tiled never holds up the RunEngine."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import xarray as xr
 from bluesky.utils import RunEngineInterrupted
 
 from probeline import catalog as catalogs
-from probeline.catalog import uploading
+from probeline.catalog import serving, uploading
 from probeline.catalog.tiled_run import tiled_run
 from probeline.core.errors import CatalogError
 
@@ -199,6 +201,60 @@ def test_closing_ends_every_thread(catalog, engine, camera, sensor):
     catalog.close()
     with pytest.raises(CatalogError, match="is closed; open it again"):
         _ = catalog.client
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("part", ["", "catalog.db"])
+def test_a_lost_tiled_folder_is_made_again_from_the_journals(catalog, engine, camera, sensor, part):
+    import shutil
+
+    engine.subscribe(catalog.writer())
+    (uid,) = engine(survey_and_points(camera, sensor, points=2))
+    catalog.close()
+    lost = catalog.root / "tiled" / part
+    shutil.rmtree(lost) if lost.is_dir() else lost.unlink()
+    with catalogs.open(catalog.root) as again:
+        write = again.writer()  # the next run makes Tiled's databases
+        write("start", {"uid": "2222-aaaa", "time": 5.0})
+        write("stop", {"uid": "s2", "run_start": "2222-aaaa", "time": 6.0, "exit_status": "success"})
+        again.flush()
+        assert set(again.client) == {uid, "2222-aaaa"}
+        assert {info.state for info in again.runs()} == {"stored"}
+        assert again.recover() == []
+        for name in ("survey", "primary"):
+            served = tiled_run(again.client[uid]).stream(name)
+            xr.testing.assert_identical(served.drop_attrs(), again[uid].stream(name).drop_attrs())
+        kept = [path.name for path in again.root.glob("tiled-*/*")]
+        assert sorted(kept) == (["data", "storage.db"] if part else [])
+
+
+def test_a_broken_database_says_what_to_do(catalog):
+    catalog.close()
+    database = catalog.root / "tiled" / "catalog.db"
+    database.write_bytes(np.random.default_rng(0).bytes(4096))
+    with catalogs.open(catalog.root) as again:
+        with pytest.raises(CatalogError, match=r"tiled cannot be opened: .*file is not a database") as error:
+            _ = again.client
+        assert "\n" not in str(error.value)
+        assert "no run is lost: move this folder away, and it is made again from the journals" in str(error.value)
+    assert database.stat().st_size == 4096  # it may be somebody's
+
+
+def test_a_disk_without_room_for_tiled_is_said_in_a_line(tmp_path, monkeypatch):
+    def without_room(folder, readable, api_key):
+        (folder / "catalog.db").write_bytes(b"half of it")
+        raise RuntimeError(
+            "╭─── Traceback ───╮\n│ ... │\nOperationalError: database or disk is full\n[SQL: CREATE TABLE]"
+        )
+
+    monkeypatch.setattr(serving, "make_app", without_room)
+    with catalogs.open(tmp_path / "c") as catalog:
+        with pytest.raises(CatalogError, match=r"cannot be opened: OperationalError: database or disk is full; no run"):
+            _ = catalog.client
+        assert not list((catalog.root / "tiled").iterdir())  # half a database would never open again
+        monkeypatch.setattr(serving.shutil, "disk_usage", lambda folder: SimpleNamespace(free=40e3))
+        with pytest.raises(CatalogError, match=r"/tiled: 0\.04 MB are free on its disk, 1 MB is the least; free space"):
+            _ = catalog.client
 
 
 def test_opening_again_makes_no_databases(catalog, monkeypatch):
