@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.errors import ProbelineError
-from . import check_acquisitions, check_signals
+from . import check_acquisitions, check_postures, check_signals
 from .check_case import Bench, Broken
 from .drivers import Driver
 
@@ -78,9 +78,10 @@ def check_instrument(
 ) -> Report:
     """Check a driver against the protocols of :mod:`probeline.devices.drivers`.
 
-    It moves, scans a small frame, measures every kind of spectrum once and ends in *safe*: run it
-    on hardware only where that is harmless. Signals are set to their present values, or to
-    values that have to be refused.
+    It moves, scans small frames, measures every kind of spectrum once, approaches, withdraws and
+    ends in *safe*: run it on hardware only where that is harmless. Signals are set to their
+    present values, or to values that have to be refused; bias and drive, where they are 0, for a
+    moment to ten times their resolution, and the beam is unblanked, so that there is something to switch off.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ def check_instrument(
     opened = not isinstance(driver_or_opener, Driver)
     driver: Any = driver_or_opener() if opened else driver_or_opener  # pyright: ignore[reportCallIssue]
     bench = Bench(driver, point, frame)
-    cases = [*check_signals.CASES, *check_acquisitions.CASES]
+    cases = [*check_signals.CASES, *check_acquisitions.CASES, *check_postures.CASES]
     if opened:
         cases.append(check_signals.close_can_be_repeated)
     try:

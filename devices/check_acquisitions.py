@@ -1,4 +1,4 @@
-"""Conformance of scans and spectra: shape, order, abort, busy, postures while they run."""
+"""Conformance of scans and spectra: shape, order, place, abort, busy."""
 
 from __future__ import annotations
 
@@ -8,8 +8,18 @@ import numpy as np
 import orjson
 
 from ..core.errors import Busy, CommandRejected, LimitError, NotMeasured, ProbelineError
-from .check_case import Bench, Broken, expect, from_another_thread, refuses
+from .check_case import Bench, Broken, expect, refuses
+from .drivers import ScanSettings
 from .wire import encode
+
+_COLUMNS, _ROWS = 5, 3  # by so many pixels and lines a frame is moved
+_MISPLACED = (
+    ("as if it had not moved", 0, 0),
+    ("with x mirrored", _ROWS, -_COLUMNS),
+    ("with y mirrored", -_ROWS, _COLUMNS),
+    ("with both axes mirrored", -_ROWS, -_COLUMNS),
+    ("with x and y exchanged", 8, 2),  # 5 pixels of 16 are 8 lines of 24
+)
 
 
 def frames_are_complete(bench: Bench) -> None:
@@ -49,6 +59,29 @@ def slow_direction_is_kept(bench: Bench) -> None:
     up, down = (bench.driver.start_scan(bench.settings(slow)).result()["data"] for slow in ("up", "down"))
     agreement = max(_agreement(a, b[::-1]) - _agreement(a, b) for a, b in zip(up, down, strict=True))
     expect(agreement >= 0, "the frame scanned down is not the one scanned up with its rows in opposite order")
+
+
+def frames_are_placed(bench: Bench) -> None:
+    """A frame with another centre shows the same place, shifted as the centre says."""
+    if not bench.can("scan"):
+        return
+    bench.ready()
+    first = bench.settings(scale=0.6)  # both stay inside the frame that was allowed
+    moved = ScanSettings(**first)
+    moved["center_x"] += _COLUMNS * first["width"] / first["pixels"]
+    moved["center_y"] += _ROWS * first["height"] / first["lines"]
+    a, b = (bench.driver.start_scan(settings).result()["data"] for settings in (first, moved))
+    constant = all(np.nanmin(image) == np.nanmax(image) for image in a if np.isfinite(image).any())
+    expect(constant or not np.array_equal(a, b, equal_nan=True), "a frame with another centre is the same frame")
+    right = [_overlap(one, two, _ROWS, _COLUMNS) for one, two in zip(a, b, strict=True)]
+    for words, rows, columns in _MISPLACED:
+        wrong = [_overlap(one, two, rows, columns) for one, two in zip(a, b, strict=True)]
+        # Noise, slopes and what repeats say nothing: only channels that show a clear difference are heard.
+        expect(
+            not _clearly(wrong, right) or _clearly(right, wrong),
+            f"moved by {_COLUMNS} pixels in x and {_ROWS} lines in y, frames fit together {words}: correlation of each "
+            f"channel {np.round(wrong, 2).tolist()}, where they should fit {np.round(right, 2).tolist()}",
+        )
 
 
 def aborted_frames_end(bench: Bench) -> None:
@@ -141,42 +174,45 @@ def positions_are_kept(bench: Bench) -> None:
         return
     bench.ready()
     x_min, x_max, y_min, y_max = bench.description["scan_range"]
-    bench.driver.move(*bench.point)
-    there = bench.driver.position()
     reach = 1e-3 * max(x_max - x_min, y_max - y_min)
-    expect(bool(np.allclose(there, bench.point, atol=reach)), f"told to go to {bench.point}, it is at {there}")
+    there = bench.point
+    # Off the middle by different amounts: a mirrored or exchanged axis shows.
+    for u, v in ((0.4, 0.15), (-0.1, 0.3), (0.0, 0.0)):
+        wanted = (bench.point[0] + u * bench.edge, bench.point[1] + v * bench.edge)
+        bench.driver.move(*wanted)
+        there = bench.driver.position()
+        expect(bool(np.allclose(there, wanted, rtol=0, atol=reach)), f"told to go to {wanted}, it is at {there}")
     far = (x_max + (x_max - x_min), y_max)
     for wrong in (far, (float("nan"), 0.0), (0.0, float("inf"))):
         refuses((LimitError, CommandRejected), f"a move to {wrong}", bench.driver.move, *wrong)
-    expect(bool(np.allclose(bench.driver.position(), there, atol=reach)), "a refused move moved the probe")
-
-
-def postures_work_while_scanning(bench: Bench) -> None:
-    """hold, park and make_safe work from another thread while a frame runs, and end it."""
-    if not bench.can("scan"):
-        return
-    for name in ("hold", "park", "make_safe"):
-        bench.ready()
-        acquisition = bench.driver.start_scan(bench.settings(lines=64))
-        blocks = iter(acquisition)
-        next(blocks)
-        from_another_thread(getattr(bench.driver, name))
-        rest = list(blocks)
-        expect(len(rest) <= 1, f"{len(rest)} more blocks came after {name}")
-        acquisition.abort()
-    bench.driver.make_safe()
+    expect(bool(np.allclose(bench.driver.position(), there, rtol=0, atol=reach)), "a refused move moved the probe")
 
 
 CASES = [
-    frames_are_complete, slow_direction_is_kept, aborted_frames_end, a_second_acquisition_is_busy,
-    wrong_frames_are_refused, positions_are_kept, spectra_are_complete, wrong_settings_are_refused,
-    postures_work_while_scanning,
+    frames_are_complete, slow_direction_is_kept, frames_are_placed, aborted_frames_end,
+    a_second_acquisition_is_busy, wrong_frames_are_refused, positions_are_kept, spectra_are_complete,
+    wrong_settings_are_refused,
 ]  # fmt: skip
 
 
 def _start_and_abort(bench: Bench, settings: dict[str, Any]) -> None:
     acquisition = bench.driver.start_scan(settings)
     acquisition.abort()
+
+
+def _overlap(first: np.ndarray, moved: np.ndarray, rows: int, columns: int) -> float:
+    """Return the correlation where ``moved`` lies over ``first``, its origin ``rows`` and ``columns`` further on."""
+
+    def both(shift: int, size: int) -> tuple[slice, slice]:
+        return slice(max(shift, 0), size + min(shift, 0)), slice(max(-shift, 0), size - max(shift, 0))
+
+    (row_a, row_b), (column_a, column_b) = both(rows, first.shape[0]), both(columns, first.shape[1])
+    return _agreement(first[row_a, column_a], moved[row_b, column_b])
+
+
+def _clearly(better: list[float], worse: list[float]) -> bool:
+    """Return whether a channel shows that ``better`` are the correlations of a place with itself."""
+    return any(b > 0.5 and b - w > 0.2 for b, w in zip(better, worse, strict=True))
 
 
 def _agreement(a: np.ndarray, b: np.ndarray) -> float:

@@ -46,10 +46,11 @@ class Bench:
         if self.can("feedback"):
             self.driver.approach()
 
-    def settings(self, slow: str = "up", lines: int = 24) -> ScanSettings:
-        """Return a small frame around the point."""
+    def settings(self, slow: str = "up", lines: int = 24, scale: float = 1.0) -> ScanSettings:
+        """Return a small frame around the point, its edge times ``scale``."""
+        edge = scale * self.edge
         return ScanSettings(
-            center_x=self.point[0], center_y=self.point[1], width=self.edge, height=self.edge,
+            center_x=self.point[0], center_y=self.point[1], width=edge, height=edge,
             pixels=16, lines=lines, angle=0.0, slow=slow,
         )  # fmt: skip
 

@@ -69,7 +69,8 @@ class FakeDriver(TwinDriver):
     def start_scan(self, settings: Any) -> TwinAcquisition:
         self.received.append(("scan", dict(settings)))
         channels, lines, pixels = 2, settings["lines"], settings["pixels"]
-        height = np.arange(lines)[:, None] * 1e-9 + np.arange(pixels) * 1e-12
+        origin = 1e-3 * (settings["center_x"] + settings["center_y"])
+        height = origin + np.arange(lines)[:, None] * 1e-9 + np.arange(pixels) * 1e-12
         ramp = height if settings["slow"] == "up" else height[::-1]
 
         def blocks() -> Any:
