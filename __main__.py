@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .core.errors import InterruptedRun, ProbelineError, RefusedError
+from .core.interruption import interrupt_once
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(stderr=True)
@@ -215,6 +216,7 @@ def describe(instrument: InstrumentOption = "sim-pfm", as_json: JsonOption = Fal
 
 def main() -> None:
     """Run the command; a user's mistake ends in one line on stderr, never in a traceback."""
+    interrupt_once()
     logging.getLogger("bluesky").addHandler(logging.NullHandler())  # it logs a traceback for every refusal
     try:
         app(standalone_mode=True)

@@ -37,7 +37,7 @@ def measurement_from(descriptor: Mapping[str, Any], event: Mapping[str, Any], ke
         data=np.asarray(event["data"][key], dtype=float),
         dims=info["dims"],
         channels=info["channels"],
-        coords=info["coords"],
+        coords=provenance.get("coords") or info["coords"],
         unit=info["units"],
         settings=settings,
     )

@@ -48,6 +48,7 @@ class SpectrumInfo(TypedDict):
     settings: dict[str, Value]  # every setting that is accepted, with its default (SI)
     destructive: bool  # leaves the sample changed
     footprint: float  # radius (m) that the measurement changes or occupies, at default settings
+    coords: NotRequired[dict[str, list[Any]]]  # axis -> values (SI), of axes that no setting changes
     seconds: NotRequired[float]  # instrument time that it takes at default settings, where that is known
 
 

@@ -137,6 +137,7 @@ def explore_with(
     """
     scalarizer = get_scalarizer(settings.objective)
     options = scalarizer.check_options(settings.objective_options)
+    scalarizer.check_against(instrument.description["spectra"][instrument.spectrometer.measures], options)
     spectrum = instrument.spectrometer.describe()[instrument.keys["spectrum"]]
     unit = scalarizer.unit({"dims": spectrum["dims"], "unit": spectrum["units"]}, options)
     objective = {"name": scalarizer.name, "version": scalarizer.version, "options": options, "unit": unit}

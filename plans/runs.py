@@ -13,6 +13,7 @@ from ..catalog import Catalog, Run, decisions
 from ..catalog.report import report
 from ..catalog.store import shown
 from ..core.errors import CatalogError, DataError, InterruptedRun, ProbelineError
+from ..core.interruption import ignore_interrupts
 from ..devices.factory import instrument_spec
 from .explore import explore
 from .progress import ProgressBar
@@ -97,6 +98,7 @@ def explore_once(session: Session, *, seed: int, console: Console, arguments: Ma
     try:
         session.RE(plan)
     except RunEngineInterrupted as pause:
+        ignore_interrupts()
         if session.RE.state == "paused":
             session.RE.abort(reason="interrupted by the user")
         raise InterruptedRun(_interrupted(uids)) from pause

@@ -107,42 +107,6 @@ class _Loop(asyncio.SelectorEventLoop):
                 raise
 
 
-class Interruption:
-    """A handler of SIGINT that lets the first one through and ignores later ones.
-
-    What is interrupted is being closed: an impatient second Ctrl-C must not end that half-way.
-    """
-
-    def __init__(self) -> None:
-        self.came = False
-
-    def __call__(self, number: int, frame: Any) -> None:
-        """Take one signal.
-
-        Raises
-        ------
-        KeyboardInterrupt
-            For the first.
-        """
-        if not self.came:
-            self.came = True
-            raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def interrupted_once() -> Iterator[Interruption]:
-    """Let one Ctrl-C through and ignore later ones until everything inside is closed."""
-    interruption = Interruption()
-    if threading.current_thread() is not threading.main_thread():
-        yield interruption
-        return
-    before = signal.signal(signal.SIGINT, interruption)
-    try:
-        yield interruption
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _abort_paused(engine: RunEngine) -> None:
     """Close the run of a paused plan: a session must not end with a run left open."""
     if engine.state == "paused":

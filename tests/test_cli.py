@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -126,15 +127,19 @@ def test_a_newer_catalogue_is_left_alone(explored, tmp_path):
     assert "Traceback" not in answer.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_closes_the_run_and_keeps_what_was_measured(tmp_path, number):
+@pytest.mark.parametrize("numbers", [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT] * 6])
+def test_an_interruption_closes_the_run_and_keeps_what_was_measured(tmp_path, numbers):
+    """However impatient: what has begun to close is closed."""
     process = subprocess.Popen(
         [sys.executable, "-m", "probeline", "explore", "--points", "150", "--catalog", "cat"],
         cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         _wait_for_outcomes(process, tmp_path / "cat" / "journal", 5)
-        process.send_signal(number)
+        for number in numbers:
+            process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # a human's fingers need a moment
+                process.wait(0.3)
         _, shown = process.communicate(timeout=120)
     finally:
         process.kill()

@@ -148,6 +148,7 @@ class PFMDriver(TwinDriver):
                 spectroscopy.KIND: {
                     "dims": list(spectroscopy.DIMS),
                     "channels": list(spectroscopy.CHANNELS),
+                    "coords": {"field": list(spectroscopy.FIELDS)},
                     "unit": "m",
                     "settings": dict(spectroscopy.DEFAULTS),
                     "destructive": True,

@@ -18,6 +18,7 @@ from .world import PFMWorld, cycle_frequency
 KIND = "switching_loop"
 DIMS = ["channel", "cycle", "field", "bias"]
 CHANNELS = ["x", "y"]
+FIELDS = ["off", "on"]
 DEFAULTS: dict[str, Any] = {"v_max": 8.0, "steps": 64, "cycles": 2, "step_time": 0.004}
 FOOTPRINT = 60e-9  # m, radius beyond which a loop of default settings changes less than a tenth
 SWITCHED = 1e-3  # share of the polarisation below whose change a loop has left no domain
@@ -81,7 +82,7 @@ class LoopSettings:
     def coords(self) -> dict[str, list[Any]]:
         """Return the values along the axes; the bias (V) is a sweep, not sorted."""
         bias = sweep(self.v_max, self.steps).tolist()
-        return {"cycle": list(range(self.cycles)), "field": ["off", "on"], "bias": bias}
+        return {"cycle": list(range(self.cycles)), "field": list(FIELDS), "bias": bias}
 
 
 def loop_cycles(

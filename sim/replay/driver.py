@@ -90,6 +90,7 @@ class ReplayDriver(TwinDriver):
                 axes.kind: {
                     "dims": list(axes.dims),
                     "channels": list(axes.channels),
+                    "coords": dict(axes.coords),
                     "unit": axes.unit,
                     "settings": {},
                     "destructive": False,
@@ -228,6 +229,7 @@ class ReplayDriver(TwinDriver):
 
     def set_feedback(self, on: bool) -> None:
         """Close or open the loop; stored data do not depend on it."""
+        self._need_tip()
         self.set_many({"feedback": bool(on)})
 
     def withdraw(self) -> None:

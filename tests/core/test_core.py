@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from probeline.core import units
 from probeline.core.digest import digest
 from probeline.core.envelope import Envelope
 from probeline.core.errors import LimitError, UnknownNameError
+from probeline.core.interruption import ignore_interrupts, interrupt_once
 from probeline.core.registry import AGENTS
 from probeline.core.rng import generator
 
@@ -86,3 +88,20 @@ def test_digests_see_dtype_shape_and_content():
 def test_unknown_names_are_answered_with_the_nearest():
     with pytest.raises(UnknownNameError, match="Did you mean 'patch_gp'"):
         AGENTS.load("patchgp")
+
+
+def test_only_the_first_interruption_comes_through():
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        interrupt_once()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        interrupt_once()
+        ignore_interrupts()
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    ignore_interrupts()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

@@ -141,6 +141,7 @@ def test_the_loop_is_usable_inside_anotherrun_small(beacon):
         ({"objective": "looparea"}, "Did you mean 'loop_area'"),
         ({"objective": "peak_position", "objective_options": {"low_eV": 1, "high_eV": 2}}, "axis energy"),
         ({"objective_options": {"field": "sideways"}}, "field"),
+        ({"objective": "channel_mean", "objective_options": {"channel": "current"}}, "current"),
         ({"agent_options": {"colour": "red"}}, "colour"),
         ({"roi": [[[1e5, 1e5], [1e5 + 1, 1e5], [1e5, 1e5 + 1]]]}, "no candidate is left"),
         ({"roi": [[[0, 0], [math.nan, 1], [1, 1]]]}, "finite points"),
