@@ -7,6 +7,7 @@ import dataclasses
 import datetime
 import json
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -221,17 +222,22 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except InterruptedRun as error:
-        _complain(str(error))
-        sys.exit(INTERRUPTED)
+        _end_interrupted(str(error))
     except ProbelineError as error:
         _complain(str(error))
         sys.exit(REFUSED if isinstance(error, RefusedError) else FAILED)
     except KeyboardInterrupt:
-        _complain("interrupted")
-        sys.exit(INTERRUPTED)
+        _end_interrupted("interrupted")
     except OSError as error:
         _complain(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
         sys.exit(FAILED)
+
+
+def _end_interrupted(message: str) -> None:
+    # Python gives SIGINT its default back when it ends, which would kill it; only what is ignored stays so.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _complain(message)
+    sys.exit(INTERRUPTED)
 
 
 def _complain(message: str) -> None:
