@@ -266,15 +266,18 @@ class Guard:
             From the driver.
         """
         self._need("spectroscopy")
-        costs = self.check_cost(kind, settings, 1)
         complete = self.check_settings(kind, settings)
+        costs = self._check_cost(kind, complete, 1)
         plain = {key: complete[key] for key in settings}
         with self._charged(pulses=costs["pulses"], spectra=1):
             started = self._call("start_spectrum", self._driver.start_spectrum, kind, plain)
         return GuardedAcquisition(self, started, kind, 0.0)
 
-    def check_cost(self, kind: str, settings: Mapping[str, Value], count: int) -> dict[str, int]:
-        """Return what ``count`` measurements cost, or raise where a budget has not that much left.
+    def check_cost(self, kind: str, settings: Mapping[str, Value], count: int) -> None:
+        """Raise where a budget does not allow ``count`` measurements any more; starts nothing.
+
+        Spectra and pulses are compared, and instrument time where the driver says what a
+        measurement of default settings takes.
 
         Parameters
         ----------
@@ -283,19 +286,16 @@ class Guard:
         count : int
             How many.
 
-        Returns
-        -------
-        dict
-            ``spectra`` and ``pulses``. Instrument time is compared too, where the driver says what one
-            measurement of default settings takes.
-
         Raises
         ------
         LimitError, CommandRejected, UnknownNameError
-            Nothing is started in any case.
+            For a budget that is too small, or settings that are not allowed.
         """
-        info, complete = self._description["spectra"].get(kind), self.check_settings(kind, settings)
-        assert info is not None  # the settings of another kind would have been refused
+        self._check_cost(kind, self.check_settings(kind, settings), count)
+
+    def _check_cost(self, kind: str, complete: Mapping[str, Value], count: int) -> dict[str, int]:
+        """Return the spectra and pulses of ``count`` measurements with ``complete`` settings, or raise."""
+        info = self._description["spectra"][kind]
         costs = {"spectra": count, "pulses": count * (pulses_of(info, complete) or 0)}
         seconds = info.get("seconds", 0.0) if complete == info["settings"] else 0.0
         self._afford(seconds=count * seconds, **costs)

@@ -86,7 +86,7 @@ class InstrumentSpec(BaseModel):
     hosted: bool = False
     register_every: int = Field(default=0, ge=0)
     imaging: dict[str, float] = Field(default_factory=dict)
-    tip_changed_nm: float = Field(default=2.0, gt=0, allow_inf_nan=False)
+    tip_changed_nm: float = Field(default=2.0, gt=0)
     idle_after_s: float = Field(default=5.0, ge=0)
     metadata: dict[str, Any] = Field(default_factory=dict)
 

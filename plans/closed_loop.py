@@ -189,7 +189,7 @@ class ClosedLoop:
 
     def _wait_for_agent(self, future: Future) -> Plan:
         """Wait for ``future``; a real instrument that waits too long is parked meanwhile. Return whether it was."""
-        if not self._instrument.description["virtual_clock"]:
+        if not self._instrument.link.description["virtual_clock"]:
             done = yield from await_future(future, timeout=self._instrument.spec.idle_after_s)
             if not done:
                 yield from park(self._instrument)

@@ -78,7 +78,7 @@ def _positive(name: str, value: Any, unit: str = "") -> None:
 
 
 def _whole(name: str, value: Any, least: int) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise LimitError(name, value, f"a whole number, at least {least}", remedy=f"give a whole number for {name}")
 
 
@@ -150,13 +150,11 @@ def resolve(
     _mappings(objective_options=objective_options, agent_options=agent_options)
     if goal not in GOALS:
         raise UnknownNameError("goal", goal, GOALS)
-    _whole("points", -1 if points is None else points, 1)
-    _whole("seed_points", -1 if seed_points is None else seed_points, 1)
-    for name, value, least in (
-        ("pixels", pixels, MIN_PIXELS),
-        ("register_every", register_every, 0),
-    ):
-        _whole(name, value, least)
+    _whole("points", points, 1)
+    _whole("seed_points", seed_points, 1)
+    for name, value, least in (("pixels", pixels, MIN_PIXELS), ("register_every", register_every, 0)):
+        if value is not None:
+            _whole(name, value, least)
     for name, value in (("size_nm", size_nm), ("patch_nm", patch_nm)):
         _positive(name, value, "nm")
     _positive("seconds", seconds, "s")
