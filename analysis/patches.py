@@ -21,7 +21,9 @@ def robust_scale(image: NDArray[np.float64]) -> NDArray[np.float64]:
     if not finite.size:
         return np.zeros_like(image)
     low, middle, high = np.percentile(finite, [25, 50, 75])
-    spread = (high - low) or finite.std() or 1.0
+    spread = high - low
+    if spread <= 1e-12 * finite.std():  # nearly all pixels are equal: what differs between them is rounding
+        spread = finite.std() or 1.0
     return np.nan_to_num(np.clip((image - middle) / spread, -5, 5), nan=0.0)
 
 

@@ -82,7 +82,8 @@ class Gate:
         x, y = (float(suggestion[dof]) for dof in self.problem.dofs)
         if not (math.isfinite(x) and math.isfinite(y)):
             return Refused(f"({x}, {y}) nm is not finite")
-        away = np.hypot(self.problem.xy[:, 0] - x, self.problem.xy[:, 1] - y)
+        with np.errstate(over="ignore"):  # so far away that it is infinite, which is refused
+            away = np.hypot(self.problem.xy[:, 0] - x, self.problem.xy[:, 1] - y)
         # Half a diagonal step: the farthest that a point inside the grid can be from a node.
         reach = self.problem.spacing_nm * math.sqrt(0.5) * (1 + 1e-9)
         if away.min() > reach:

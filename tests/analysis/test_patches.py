@@ -30,6 +30,14 @@ def test_pixels_that_were_not_measured_become_the_median():
     assert not robust_scale(np.full((3, 3), 7.0)).any()
 
 
+def test_pixels_that_differ_by_rounding_count_as_equal():
+    image = np.zeros((6, 5))
+    image.flat[:8] = 1.0
+    image[0, 0] = 2e-311
+    scaled = robust_scale(image)
+    assert np.abs(scaled - image / image.std()).max() < 1e-12
+
+
 @given(arrays(float, (6, 5), elements=st.floats(-1e9, 1e9)), st.floats(0.01, 100), st.floats(-100, 100))
 def test_the_unit_of_the_image_does_not_matter(image, gain, offset):
     scaled = robust_scale(image)

@@ -35,6 +35,7 @@ def test_off_grid_points_snap_within_half_a_step():
     [
         ({"x": math.nan, "y": 0.0}, "not finite"),
         ({"x": 210.0, "y": 50.0}, "nearest candidate"),
+        ({"x": 1.3e308, "y": 1.3e308}, "nearest candidate"),
         ({"x": 190.0, "y": 50.0}, "x = 1.9e-07 m was refused"),
     ],
 )
