@@ -113,7 +113,7 @@ def test_noise_is_recovered():
 
 
 @given(start=st.integers(0, 63), reverse=st.booleans(), offset=st.floats(-5, 5))
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 def test_start_and_direction_of_the_sweep_do_not_matter(start, reverse, offset):
     """Rolled, mirrored (0 -> -V -> +V -> 0) and shifted sweeps of one loop give one set of parameters."""
     bias = sweep()

@@ -93,7 +93,7 @@ def test_field_is_chosen():
 
 
 @given(scale=st.floats(1e-6, 1e6), start=st.integers(0, 63))
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 def test_value_is_linear_in_the_signal_and_free_of_the_start(scale, start):
     """Scaling the signal scales value and sigma; rolling the sweep changes nothing; quality ignores both."""
     taken = loop(response())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -46,7 +46,6 @@ def same(one, other):
     return type(one) is type(other) and equal
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_every_value_survives(value):
     text = encode(value)

@@ -23,7 +23,7 @@ def test_settling_ends_after_speed_times_time_constant():
     assert np.linalg.norm(path[:, 2]) == pytest.approx(0.2e-9 * 1800, rel=1e-9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(times=st.lists(st.floats(0, 5e4), min_size=1, max_size=20), seed=st.integers(0, 1000))
 def test_the_path_is_a_function_of_time_alone(times, seed):
     drift = Drift(seed)

@@ -19,7 +19,7 @@ biases = st.floats(0.5, 4)
 widths = st.floats(0.05, 1.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(v_plus=biases, v_minus=biases, b=st.tuples(widths, widths, widths, widths), a1=st.floats(1e-12, 1e-10))
 def test_area_identity(v_plus, v_minus, b, a1):
     """Integral of the difference of the branches, by quadrature, against the closed form."""
