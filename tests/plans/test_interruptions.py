@@ -45,6 +45,29 @@ def test_an_abort_leaves_the_tip_safe_and_the_run_readable(pfm):
     assert values == {"bias": 0.0, "drive_amplitude": 0.0, "tip": "withdrawn"}
 
 
+@pytest.mark.parametrize("at", range(4, 140, 12))
+def test_an_abort_at_any_message_leaves_the_tip_safe_and_every_decision_settled(pfm, at):
+    """Every twelfth message of a run with a registration; `make_safe` is the last that reaches the driver."""
+    seen = []
+
+    def hook(_):
+        seen.append(None)
+        if len(seen) == at:
+            pfm.RE.loop.create_task(pfm.RE._request_pause_coro())
+
+    pfm.RE.msg_hook = hook
+    with pytest.raises(RunEngineInterrupted):
+        run_small(pfm, points=2, seed_points=1, register_every=1, pixels=24)
+    pfm.RE.msg_hook = None
+    pfm.RE.abort(reason="enough")
+    safe = {"bias": 0.0, "drive_amplitude": 0.0, "tip": "withdrawn", "feedback": False}
+    assert pfm.instrument.link.driver.get_many(list(safe)) == safe
+    run = pfm.catalog[-1]
+    assert (run.stop["exit_status"], run.stop["reason"]) == ("abort", "enough")
+    if "optimization" in run.streams():
+        assert decisions(run)["status"].notna().all()
+
+
 def test_a_destructive_measurement_is_never_repeated(pfm, monkeypatch):
     """A pause in the middle of a loop ends it; after the resume it counts as abandoned."""
     pulses, ended = [], threading.Event()
