@@ -16,7 +16,7 @@ import orjson
 
 from ..core.errors import CatalogError
 
-_TAGS = ("__ndarray__", "__float__", "__int__", "__complex__", "__bytes__", "__pairs__")
+_TAGS = ("__ndarray__", "__float__", "__int__", "__complex__", "__bytes__", "__text__", "__pairs__")
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 
 
@@ -29,7 +29,11 @@ def encode(value: Any) -> bytes:
         When it holds something that cannot be written down, for example an open file.
     """
     try:
-        return orjson.dumps(_pack(value))
+        packed = _pack(value)
+        try:
+            return orjson.dumps(packed)
+        except TypeError:  # rare, and asking every text beforehand would cost every document
+            return orjson.dumps(_pack_surrogates(packed))
     except (TypeError, ValueError, RecursionError) as error:
         raise CatalogError(
             f"a document cannot be written down: {error}; give numbers, text, lists, dictionaries or numpy arrays"
@@ -53,10 +57,28 @@ def _pack(value: Any) -> Any:
     if isinstance(value, dict):
         if any(not isinstance(key, str) for key in value) or not value.keys().isdisjoint(_TAGS):
             return {"__pairs__": [[_pack(key), _pack(item)] for key, item in value.items()]}
-        return {key: _pack(item) for key, item in value.items()}
+        return {str.__str__(key): _pack(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_pack(item) for item in value]
     return _pack_number(value)
+
+
+def _pack_surrogates(packed: Any) -> Any:
+    """Return packed JSON without texts that are no Unicode: names of files may hold half a surrogate pair."""
+    if isinstance(packed, str):
+        content = packed.encode("utf-8", "surrogatepass")
+        return {"__text__": base64.b64encode(content).decode()} if _is_broken(packed) else packed
+    if isinstance(packed, list):
+        return [_pack_surrogates(item) for item in packed]
+    if not isinstance(packed, dict):
+        return packed
+    if any(_is_broken(key) for key in packed):
+        return {"__pairs__": [[_pack_surrogates(key), _pack_surrogates(item)] for key, item in packed.items()]}
+    return {key: _pack_surrogates(item) for key, item in packed.items()}
+
+
+def _is_broken(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _pack_number(value: Any) -> Any:
@@ -111,16 +133,20 @@ def _unpack_tag(tag: str, content: Any) -> Any:
         case "__ndarray__":
             data = base64.b64decode(content["base64"])
             return np.frombuffer(data, dtype=content["dtype"]).reshape(content["shape"]).copy()
-        case "__float__":
-            return float(content)
-        case "__int__":
-            return int(content)
         case "__complex__":
             return complex(_unpack(content[0]), _unpack(content[1]))
-        case "__bytes__":
-            return base64.b64decode(content)
-        case _:
+        case "__pairs__":
             return {_hashable(_unpack(key)): _unpack(item) for key, item in content}
+        case _:
+            return _SIMPLE[tag](content)
+
+
+_SIMPLE = {
+    "__float__": float,
+    "__int__": int,
+    "__bytes__": base64.b64decode,
+    "__text__": lambda content: base64.b64decode(content).decode("utf-8", "surrogatepass"),
+}
 
 
 def _hashable(key: Any) -> Any:

@@ -3,6 +3,7 @@
 Format version 1, described in ``docs/reference/journal.md``: one record per line, made of its
 CRC-32 (8 hex digits), a space and JSON. The first record is the header
 ``{"format": "probeline-journal", "version": 1}``, every further one ``[name, document]``.
+Journals whose run Tiled holds are compressed (:mod:`.compressing`); readers take both.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..core.errors import CatalogError, JournalError
 from .codec import decode, encode
+from .compressing import DAMAGES, is_compressed, last_lines, open_plain
 
 FORMAT = "probeline-journal"
 VERSION = 1
@@ -57,7 +59,7 @@ class JournalWriter:
     JournalInUseError
         When a journal to continue is still being written.
     JournalError
-        When a journal to continue is damaged before its last record.
+        When a journal to continue is damaged before its last record, or compressed.
     CatalogError
         When the file cannot be created or opened.
     """
@@ -81,6 +83,8 @@ class JournalWriter:
     def _resume(self) -> None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_compressed(self.path):
+                raise JournalError(f"{self.path} is compressed: its run is over, nothing can be added")
             tail = JournalTail(self.path)
             documents = sum(1 for _ in tail.read())
             end = self._file.seek(0, os.SEEK_END)
@@ -129,9 +133,32 @@ class JournalWriter:
         except OSError:
             self._file.close()
 
+    def share_lock(self) -> int:
+        """Return a descriptor that keeps the lock until it is closed too, also after :meth:`close`."""
+        return os.dup(self._file.fileno())
+
     def close(self) -> None:
         """Close the file. Idempotent."""
         self._file.close()
+
+
+def lock(path: Path) -> int | None:
+    """Return a descriptor that locks a journal until it is closed; None while another holds the lock.
+
+    Raises
+    ------
+    OSError
+        When the journal cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:  # a file system without locks, where nobody can tell
+        pass
+    return descriptor
 
 
 def _refused(path: Path, error: OSError | ValueError) -> CatalogError:
@@ -187,25 +214,22 @@ class JournalTail:
             As :func:`read_journal`.
         """
         try:
-            with open(self.path, "rb") as file:
+            with open_plain(self.path) as file:
                 file.seek(self._offset)
                 yield from self._records(file)
         except OSError as error:
             raise CatalogError(f"the journal {self.path} cannot be read: {error}") from error
 
-    def _records(self, file: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _records(self, file: BinaryIO) -> Iterator[tuple[str, dict[str, Any]]]:
         self.torn = 0
-        line = file.readline()
+        line, damage = _line(file)
         while line:
-            following = file.readline()
+            following, damage = _line(file)
             try:
                 content = _checked(line)
             except ValueError as error:
-                if following and line.endswith(b"\n"):  # without its end it is just being written
-                    raise JournalError(
-                        f"{self.path}, record {self._line + 1} (byte {self._offset}): {error}; records after it are "
-                        "intact, so this is not a crash: restore the file from a backup"
-                    ) from error
+                if damage or (following and line.endswith(b"\n")):  # without its end it is just being written
+                    raise self._damaged(error, "records after it are intact, so this is not a crash") from error
                 self.torn = len(line)
                 return
             self._offset += len(line)
@@ -215,21 +239,31 @@ class JournalTail:
             else:
                 yield content[0], content[1]
             line = following
+        if damage:
+            raise self._damaged(damage, "the compressed file is damaged from there") from damage
+
+    def _damaged(self, error: Exception, meaning: str) -> JournalError:
+        before = max(self._line - 1, 0)
+        return JournalError(
+            f"{self.path}, record {self._line + 1} (byte {self._offset}): {error}; {meaning}: restore the file from a "
+            f"backup; the {before} documents before it can be read"
+        )
+
+
+def _line(file: BinaryIO) -> tuple[bytes, Exception | None]:
+    """Return the next line, empty at the end, and what is wrong with the compressed file there."""
+    try:
+        return file.readline(), None
+    except DAMAGES as error:
+        return b"", error
 
 
 def last_record(path: Path) -> tuple[str, dict[str, Any]] | None:
     """Return the last ``(name, document)`` of a journal without reading all of it; None when torn."""
-    size, block = path.stat().st_size, 65536
-    with open(path, "rb") as file:
-        while True:
-            file.seek(max(size - block, 0))
-            lines = file.read().splitlines(keepends=True)
-            if len(lines) > 1 or block >= size:
-                break
-            block *= 8
     try:
+        lines = last_lines(path)
         content = _checked(lines[-1]) if lines else None
-    except ValueError:
+    except (ValueError, *DAMAGES):
         return None
     return (content[0], content[1]) if isinstance(content, list) else None
 

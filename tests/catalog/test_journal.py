@@ -1,6 +1,8 @@
 """The journal gives back what was written, and says what was lost."""
 
+import contextlib
 import errno
+import gzip
 import os
 import re
 import warnings
@@ -12,19 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from probeline.catalog import journal
+from probeline.catalog import compressing, journal
 from probeline.catalog.codec import decode, encode
-from probeline.catalog.journal import JournalTail, JournalWarning, JournalWriter, last_record, read_journal
+from probeline.catalog.compressing import compress, is_compressed
+from probeline.catalog.journal import JournalTail, JournalWarning, JournalWriter, last_record, lock, read_journal
 from probeline.core.errors import CatalogError, JournalError
 
 DTYPES = st.sampled_from(["<f8", ">f4", "<f2", "<i8", "|u1", "|b1", "<c16", "<U3", "|S4", "<M8[ns]"])
 ARRAYS = DTYPES.flatmap(
     lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4))
 )
-LEAVES = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.complex_numbers() | st.binary() | ARRAYS
-)
-KEYS = st.text() | st.sampled_from(["__ndarray__", "__float__", "__pairs__"])
+# Half a surrogate pair is no Unicode, but names of files may hold it.
+TEXT = st.text() | st.text(alphabet=st.characters(codec=None, exclude_categories=()), max_size=4)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | TEXT | st.complex_numbers() | st.binary() | ARRAYS
+KEYS = TEXT | st.sampled_from(["__ndarray__", "__float__", "__text__", "__pairs__", "x", "X"])
 VALUES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3), max_leaves=8
 )
@@ -88,7 +91,7 @@ def written(tmp_path):
     documents = [
         ("start", {"uid": "u", "time": 1.5}),
         ("descriptor", {"uid": "d", "note": "line\rbreak\n"}),
-        ("event", {"data": {"x": float("nan"), "image": np.arange(6.0).reshape(2, 3)}}),
+        ("event", {"data": {"x": float("nan"), "image": np.arange(6.0).reshape(2, 3), "file": "\udce9"}}),
         ("stop", {"uid": "s"}),
     ]
     path = tmp_path / "run.journal"
@@ -117,6 +120,107 @@ def test_a_tear_at_any_byte_costs_only_the_record_it_is_in(written):
             read = list(read_journal(path))
         assert len(read) == max(complete - 1, 0)  # the first record is the header
         assert [warning.category for warning in seen] == [JournalWarning] * (size not in {0, *ends})
+
+
+def is_prefix(read, documents):
+    return same([list(item) for item in read], [list(item) for item in documents[: len(read)]])
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_whatever_happens_to_the_last_three_records_leaves_a_true_beginning(written, compressed):
+    path, documents = written
+    if compressed:
+        compress(path)
+    whole = path.read_bytes()
+    first = 0 if compressed else [match.end() for match in re.finditer(b"\n", whole)][-4]
+    randomly = np.random.default_rng(3)
+    broken = [whole[:size] for size in range(first, len(whole))]
+    for _ in range(400):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        places = randomly.integers(first, len(whole), randomly.integers(1, 9))
+        damaged[places] ^= randomly.integers(1, 256, len(places)).astype(np.uint8)
+        broken.append(damaged.tobytes())
+    for content in broken:
+        path.write_bytes(content)
+        read = []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", JournalWarning)
+            with contextlib.suppress(JournalError):
+                for document in read_journal(path):
+                    read.append(document)  # what came before an error is kept
+        assert is_prefix(read, documents)
+        last = last_record(path)
+        assert last is None or any(is_prefix([last], [document]) for document in documents)
+
+
+def test_compression_changes_nothing_that_is_read(written):
+    path, documents = written
+    plain = path.read_bytes()
+    compress(path)
+    assert is_compressed(path)
+    assert gzip.decompress(path.read_bytes()) == plain
+    assert same([list(item) for item in read_journal(path)], [list(item) for item in documents])
+    assert last_record(path) == ("stop", {"uid": "s"})
+    packed = path.read_bytes()
+    compress(path)
+    assert path.read_bytes() == packed
+    with pytest.raises(JournalError, match="is compressed: its run is over"):
+        JournalWriter(path, resume=True)
+    assert path.read_bytes() == packed
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_reader_goes_on_where_it_was_when_the_journal_is_compressed_meanwhile(written):
+    path, documents = written
+    tail, reading = JournalTail(path), JournalTail(path)
+    first = next(iter(tail.read()))
+    halfway = reading.read()
+    assert next(halfway)[0] == "start"
+    compress(path)
+    assert same([list(item) for item in [first, *tail.read()]], [list(item) for item in documents])
+    assert [name for name, _ in halfway] == [name for name, _ in documents[1:]]
+
+
+def test_the_end_of_a_long_compressed_journal_is_read_alone(tmp_path, monkeypatch):
+    path = tmp_path / "long.journal"
+    writer = JournalWriter(path)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        writer.write("event", {"data": {"image": rng.normal(size=4000)}})
+    writer.write("stop", {"uid": "s", "image": rng.normal(size=20_000)})  # longer than what is looked at first
+    writer.close()
+    compress(path)
+    monkeypatch.setattr(compressing, "open_plain", lambda path: pytest.fail("all of it was unpacked"))
+    assert last_record(path)[1]["uid"] == "s"
+
+
+def test_a_disk_without_room_for_the_compressed_journal_keeps_the_plain_one(written, monkeypatch):
+    path, _ = written
+    plain = path.read_bytes()
+
+    def full(number):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compressing.os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            compress(path)
+    monkeypatch.setattr(compressing, "_same", lambda path, draft: False)
+    with pytest.raises(OSError, match="did not read back"):
+        compress(path)
+    assert path.read_bytes() == plain
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_shared_lock_outlives_the_writer(tmp_path):
+    writer = JournalWriter(tmp_path / "a.journal")
+    kept = writer.share_lock()
+    writer.close()
+    assert lock(writer.path) is None
+    os.close(kept)
+    again = lock(writer.path)
+    assert again is not None
+    os.close(again)
 
 
 def test_a_last_record_of_zeros_is_torn(written):
@@ -222,11 +326,14 @@ def test_a_tail_continues_where_it_was(tmp_path):
     writer.close()
 
 
-def test_the_reader_in_the_documentation_works(written):
+@pytest.mark.parametrize("compressed", [False, True])
+def test_the_reader_in_the_documentation_works(written, compressed):
     path, documents = written
+    if compressed:
+        compress(path)
     page = Path(__file__).parents[2] / "docs" / "reference" / "journal.md"
     (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
-    assert len(code.splitlines()) <= 20
+    assert len([line for line in code.splitlines() if line]) <= 20
     space = {}
     exec(code, space)
     assert same([list(item) for item in space["read"](path)], [list(item) for item in documents])
