@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..agents.problem import CandidateSpec, Problem, build_problem
 from ..core.envelope import Envelope
-from ..core.errors import DataError
+from ..core.errors import DataError, SpecError
+from .player import Player, Row, rebuilt, rows_of
 from .reading import as_run
 from .run import Run
 from .surveying import admissible_pixels, survey_image
 
-# Positions agree when they differ by less than this (nm): far below an atom, far above rounding.
-_SAME_NM = 1e-6
+if TYPE_CHECKING:
+    from ..agents.spec import AgentSpec
+    from .comparing import Comparison
+
+_DIGESTS = ("problem_digest", "model_digest", "rng_digest")
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,9 @@ class ReplayReport:
         another processor or with other versions, last bits of a model may differ although it decides the same.
     first_difference : dict or None
         Of the first decision that is another one: ``decision``, ``what`` differs, its value as ``recorded`` and
-        as ``replayed``, and ``problem``, whether the problem had been the recorded one.
+        as ``replayed``, ``problem``, whether the problem had been the recorded one, and how far apart the two choices
+        are: ``recorded_acquisition`` and ``replayed_acquisition``, as the replayed agent scored them before it chose
+        (None where it had no model, or where the candidate was not open to it).
     """
 
     decisions: int
@@ -47,37 +56,115 @@ class ReplayReport:
         return self.bitwise == self.decisions
 
 
-def replay(run: Any) -> ReplayReport:
-    """Derive the problem from the stored survey and let the recorded agent decide again.
+@overload
+def replay(run: Any) -> ReplayReport: ...
 
-    Outcomes are given to it in the recorded order, before decision ``k`` exactly as many as it had
-    seen then. Candidates and positions are compared, and the digests of what they were derived from.
+
+@overload
+def replay(
+    run: Any, agent: str | Mapping[str, Any] | AgentSpec, *, truth: NDArray[np.float64] | None = None
+) -> Comparison: ...
+
+
+def replay(
+    run: Any, agent: str | Mapping[str, Any] | AgentSpec | None = None, *, truth: NDArray[np.float64] | None = None
+) -> ReplayReport | Comparison:
+    """Derive the problem from the stored survey and let the recorded agent, or another one, decide again.
+
+    Outcomes are given to it in the recorded order, before decision ``k`` exactly as many as were known then. The
+    recorded agent is followed: candidates and positions are compared, and the digests of what they were derived from.
+    Another agent is asked at every decision and not followed; see :func:`~probeline.catalog.comparing.compare`.
 
     Parameters
     ----------
     run : Run or BlueskyRun
         A run of :func:`~probeline.plans.explore`, finished or not.
+    agent : str, mapping or AgentSpec, optional
+        Another agent: its registered name or its full specification.
+    truth : ndarray, shape (candidate,), optional
+        The objective at every candidate of :func:`problem_of`, where a full map is known: then the other agent runs
+        the whole loop on it too, and the regret of both is told.
 
     Raises
     ------
     DataError
         When the run recorded no decisions, or lacks what its agent was made of.
     UnknownNameError
-        When its agent is not installed here.
+        When an agent is not installed here.
+    SpecError
+        When ``truth`` does not fit the candidates, or no other agent is given for it.
+    """
+    run = as_run(run)
+    if agent is not None:
+        from .comparing import compare
+
+        return compare(run, agent, truth)
+    if truth is not None:
+        raise SpecError("truth is of use for another agent only; name it: replay(run, agent=..., truth=...)")
+    return _repeat(run)
+
+
+def _repeat(run: Run) -> ReplayReport:
+    decisions, outcomes = recorded(run), rows_of(run, "outcome")
+    problem, make = problem_of(run), maker_of(run)
+    player, bitwise = Player(make(problem), problem, decisions, outcomes), 0
+    for count, row in enumerate(decisions):
+        due = row["n_seen"] + row["n_failed"]
+        if due > len(outcomes):
+            found = ("outcomes", due, len(outcomes))
+            return ReplayReport(len(decisions), count, bitwise, _difference(row, problem, found))
+        suggestion, explained = player.decide(row)
+        found = player.difference(row, suggestion, explained)
+        if found is not None:
+            earlier = rebuilt(make, problem, decisions[:count], outcomes)
+            scores = _scores(earlier, row, (row["candidate"], explained["candidate"]))
+            return ReplayReport(len(decisions), count, bitwise, {**_difference(row, problem, found), **scores})
+        replayed = {**explained, "problem_digest": problem.digest}
+        bitwise += all(replayed[key] == row[key] for key in _DIGESTS)
+    return ReplayReport(len(decisions), len(decisions), bitwise, None)
+
+
+def _difference(row: Row, problem: Problem, found: tuple[str, Any, Any]) -> dict[str, Any]:
+    same = row["problem_digest"] == problem.digest
+    what, was, now = found
+    return {"decision": row["decision"], "what": what, "recorded": was, "replayed": now, "problem": same}
+
+
+def _scores(player: Player, row: Row, candidates: Sequence[int]) -> dict[str, float | None]:
+    """Return how the agent scores the recorded and its own choice before it decides ``row``."""
+    player.feed(row["n_seen"] + row["n_failed"])
+    acquisition = player.agent.posterior()["acquisition"]
+    scores = [float(acquisition[c]) if 0 <= c < len(acquisition) else math.nan for c in candidates]
+    names = ("recorded_acquisition", "replayed_acquisition")
+    return {name: score if math.isfinite(score) else None for name, score in zip(names, scores, strict=True)}
+
+
+def recorded(run: Run) -> list[dict[str, Any]]:
+    """Return the decisions of ``run``, in order.
+
+    Raises
+    ------
+    DataError
+        When it recorded none.
+    """
+    decisions = rows_of(run, "optimization")
+    if not decisions:
+        raise DataError(f"run {run.uid[:8]} ({run.start.get('plan_name', '')}) recorded no decisions")
+    return decisions
+
+
+def maker_of(run: Run) -> Callable[[Problem], Any]:
+    """Return what makes the agent of ``run`` from a problem.
+
+    Raises
+    ------
+    DataError
+        When the run does not say.
     """
     from ..agents.spec import make_agent
 
-    run = as_run(run)
-    recorded = _rows(run, "optimization")
-    if not recorded:
-        raise DataError(f"run {run.uid[:8]} ({run.start.get('plan_name', '')}) recorded no decisions")
-    problem = problem_of(run)
-    player = _Player(make_agent(_block(run)["agent"], problem), problem, run)
-    for count, row in enumerate(recorded):
-        difference = player.decide(row)
-        if difference is not None:
-            return ReplayReport(len(recorded), count, player.bitwise, difference)
-    return ReplayReport(len(recorded), len(recorded), player.bitwise, None)
+    spec = block_of(run)["agent"]
+    return lambda problem: make_agent(spec, problem)
 
 
 def problem_of(run: Run) -> Problem:
@@ -88,7 +175,7 @@ def problem_of(run: Run) -> Problem:
     DataError
         When the run does not say what it was made of, or its survey cannot be read.
     """
-    block = _block(run)
+    block = block_of(run)
     survey = survey_image(run)
     envelope = Envelope.model_validate(block["instrument"]["envelope"])
     return build_problem(
@@ -102,66 +189,14 @@ def problem_of(run: Run) -> Problem:
     )
 
 
-class _Player:
-    """Feeds an agent what was recorded and compares what it says."""
+def block_of(run: Run) -> dict[str, Any]:
+    """Return what the start document says of the exploration.
 
-    def __init__(self, agent: Any, problem: Problem, run: Run):
-        self._agent, self._problem = agent, problem
-        self._outcomes = _rows(run, "outcome")
-        self._places = {row["decision"]: row for row in _rows(run, "primary")}
-        self._suggestions: dict[int, Mapping[str, Any]] = {}
-        self._fed = 0
-        self.bitwise = 0
-
-    def decide(self, row: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Repeat one decision and return the first difference to ``row``, if any."""
-        due = row["n_seen"] + row["n_failed"]
-        if due > len(self._outcomes):
-            return self._difference(row, "outcomes", due, len(self._outcomes))
-        while self._fed < due:
-            self._feed(self._outcomes[self._fed])
-            self._fed += 1
-        (suggestion,) = self._agent.suggest(1)
-        self._suggestions[row["decision"]] = suggestion
-        explained = self._agent.explain(suggestion)
-        if explained["candidate"] != row["candidate"]:
-            return self._difference(row, "candidate", row["candidate"], explained["candidate"])
-        for name, dof in zip(("x", "y"), self._problem.dofs, strict=True):
-            if not math.isclose(suggestion[dof], row[name], rel_tol=0, abs_tol=_SAME_NM):
-                return self._difference(row, name, row[name], float(suggestion[dof]))
-        replayed = {**explained, "problem_digest": self._problem.digest}
-        self.bitwise += all(replayed[key] == row[key] for key in ("problem_digest", "model_digest", "rng_digest"))
-        return None
-
-    def _difference(self, row: Mapping[str, Any], what: str, recorded: Any, replayed: Any) -> dict[str, Any]:
-        same = row["problem_digest"] == self._problem.digest
-        return {
-            "decision": row["decision"], "what": what, "recorded": recorded, "replayed": replayed, "problem": same,
-        }  # fmt: skip
-
-    def _feed(self, outcome: Mapping[str, Any]) -> None:
-        name = self._problem.objective
-        values = {name: outcome["objective"], f"{name}_sigma": outcome["sigma"]}
-        suggestion = self._suggestions.get(outcome["decision"])
-        if outcome["status"] == "external" or suggestion is None:
-            place = self._places[outcome["decision"]]
-            position = {dof: place[key] for dof, key in zip(self._problem.dofs, ("x", "y"), strict=True)}
-            self._agent.ingest([{**position, **values}])
-        elif outcome["status"] == "ok":
-            self._agent.ingest([{**suggestion, **values}])
-        else:
-            self._agent.register_failures([suggestion])
-
-
-def _rows(run: Run, stream: str) -> list[dict[str, Any]]:
-    """Return the data of every event of a stream, in order; empty without the stream."""
-    if stream not in run.streams():
-        return []
-    documents = run.documents_of(stream)
-    return [documents.events[seq]["data"] for seq in documents.seq_nums]
-
-
-def _block(run: Run) -> dict[str, Any]:
+    Raises
+    ------
+    DataError
+        When it is a run of another plan.
+    """
     block = run.start.get("probeline")
     if not isinstance(block, dict) or "candidates" not in block:
         raise DataError(f"run {run.uid[:8]} was not made by explore: it does not say how candidates were found")

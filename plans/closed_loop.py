@@ -14,12 +14,18 @@ from bluesky.utils import FailedStatus
 from ..agents.problem import Problem, build_problem
 from ..analysis.measurement import Scalar
 from ..catalog.measurements import measurement_from
+from ..catalog.player import rebuilt
 from ..catalog.run import Run
 from ..catalog.surveying import SurveyImage, admissible_pixels, survey_image
-from ..core.errors import LimitError, NotMeasured, RefusedError
-from .gate import Admitted, Gate, Refused, most_points
+from ..core.errors import NotMeasured, RefusedError
+from .budget import check_room
+from .gate import Admitted, Gate, Refused
 from .measure import measure_at
+from .placing import Placement
+from .prior import Prior, caught_up
+from .recorded import announce
 from .records import decision_record, emit, outcome_record, posterior_record, progress_record, target_record
+from .resurvey import find_again
 from .settings import ExploreSettings
 from .stubs import Plan, park, prepare, set_phase_reference, take_frame
 from .tap import RunTap
@@ -51,6 +57,8 @@ class ClosedLoop:
         ``factory(problem) -> Agent``.
     tap : RunTap
         Subscribed to the RunEngine for this run.
+    prior : Prior, optional
+        What is taken over from an earlier run.
     """
 
     def __init__(
@@ -62,10 +70,11 @@ class ClosedLoop:
         unit: str,
         factory: Callable[[Problem], Any],
         tap: RunTap,
+        prior: Prior | None = None,
     ):
         self._instrument, self._settings = instrument, settings
         self._scalarizer, self._options = scalarizer, options
-        self._factory, self._tap = factory, tap
+        self._factory, self._tap, self._prior = factory, tap, prior
         self._worker: AgentWorker | None = None
         self._decisions = decision_record(unit)
         self._outcomes = outcome_record(unit)
@@ -75,6 +84,9 @@ class ClosedLoop:
         self._best = math.nan
         self._done = self._decision = self._refusals = 0
         self._started = self._clock = self._last_cost = 0.0
+        if prior is not None:
+            self._best, self._last_cost = prior.best, prior.last_cost
+            self._done, self._decision, self._refusals = prior.done, len(prior.decisions), prior.refusals
         self._open = False  # a decision is recorded and waits for its outcome
         self.reason = ""
 
@@ -86,24 +98,10 @@ class ClosedLoop:
         RefusedError
             Before anything moves; also when ROI and exclusion zones leave no candidate.
         """
-        survey, spec = self._settings.survey, self._settings.candidates
-        step = survey.size_nm / survey.pixels
-        axis = (np.arange(survey.pixels, dtype=np.float64) - (survey.pixels - 1) / 2) * step
-        x, y = np.meshgrid(axis + survey.center_x_nm, axis + survey.center_y_nm)
-        blank = np.zeros((0, survey.pixels, survey.pixels))
-        geometry = spec.model_copy(update={"channels": ()})
-        problem = build_problem(blank, [], x, y, geometry, objective=self._settings.objective)
-        room = most_points(problem)
-        if self._settings.points > room:
-            raise LimitError(
-                "points",
-                self._settings.points,
-                f"the {room} points that {len(problem)} candidates of this survey have room for",
-                remedy="ask for fewer points, or for a finer or larger survey",
-            )
+        check_room(self._settings)
         spectrometer = self._instrument.spectrometer
         cost = self._instrument.link.driver.check_cost
-        cost(spectrometer.measures, spectrometer.settings(), self._settings.points)
+        cost(spectrometer.measures, spectrometer.settings(), max(self._settings.points - self._done, 0))
 
     def close(self) -> Plan:
         """End the agent's thread."""
@@ -116,20 +114,22 @@ class ClosedLoop:
         if self._open:  # the instrument is not asked: it may be what failed
             yield from self._record_outcome("abandoned", reason, self._nothing("abandoned"), 0.0, self._clock)
 
+    def begin(self) -> Plan:
+        """Return the instrument time (s) at which the experiment began, which for a resumed one was before."""
+        now = yield from self._now()
+        self._started = now if self._prior is None else self._prior.began(now)
+        return self._started
+
     def run(self) -> Plan:
         """Survey, then iterate until the budget is spent."""
-        self._started = yield from self._now()
-        survey = yield from self._survey()
-        problem = self._problem(survey)
-        self._gate = Gate(problem, self._instrument.spec.envelope)
-        self._problem_digest = problem.digest
-        self._tracker = Tracker(self._instrument, survey, self._settings.register_every)
-        if (yield from self._spent_out(0.0)):
+        problem = yield from self._look()
+        if not self._decision and (yield from self._spent_out(0.0)):
             return
         self._posteriors = posterior_record(self._unit, len(problem))
-        worker = self._worker = AgentWorker(lambda: self._factory(problem))
-        pending = worker.submit("suggest", 1)
-        while True:
+        worker = self._worker = AgentWorker(lambda: self._agent(problem))
+        over = self._decision > 0 and (yield from self._finished())
+        pending = None if over else worker.submit("suggest", 1)
+        while pending is not None:
             yield from bps.checkpoint()
             suggestion, explanation, parked = yield from self._decide(worker, pending)
             verdict = yield from self._record_decision(problem, suggestion, explanation, parked)
@@ -145,7 +145,49 @@ class ClosedLoop:
             pending = following or worker.submit("suggest", 1)
         yield from self._record_posterior(worker)
 
-    def _survey(self) -> Plan:
+    def _agent(self, problem: Problem) -> Any:
+        """Return the agent, which in a resumed run knows all that was taken over."""
+        prior = self._prior
+        if prior is None or not prior.decisions:
+            return self._factory(problem)
+        player = rebuilt(self._factory, problem, prior.decisions, prior.outcomes)
+        return caught_up(player, ahead=self._settings.lookahead)
+
+    def _look(self) -> Plan:
+        """Take the survey, or take it over, and return the problem that follows from it."""
+        prior = self._prior if self._prior is not None and self._prior.surveyed else None
+        stream, motion = "survey", None
+        if prior is None:
+            frame = survey = yield from self._image(stream)
+        else:
+            yield from announce(prior.run, "survey")
+            yield from bps.checkpoint()
+            frame = survey = self._read_image("survey")
+            stream = "reference"
+            if not prior.exact:
+                stream = "resurvey"
+                frame = yield from self._image(stream)
+                motion = yield from find_again(survey, frame, self._settings.survey)
+        yield from set_phase_reference(self._instrument, survey)
+        problem = self._problem(survey)
+        self._gate = Gate(problem, self._instrument.spec.envelope)
+        self._problem_digest = problem.digest
+        self._tracker = Tracker(self._instrument, frame, self._settings.register_every, stream)
+        self._placement = Placement(problem, self._tracker, frame, motion)
+        if prior is not None:
+            yield from self._take_over(prior, problem)
+        return problem
+
+    def _take_over(self, prior: Prior, problem: Problem) -> Plan:
+        """Block what was measured before, know the drift, and record the decisions that were taken."""
+        if prior.exact:
+            self._tracker.recall(prior)
+        for row, outcome in zip(prior.decisions, prior.outcomes, strict=True):
+            if outcome["status"] != "refused":
+                self._gate.take(problem.nearest(row["x"], row["y"])[0])
+        yield from prior.record(self._decisions, self._tracker.record, self._outcomes)
+
+    def _image(self, stream: str) -> Plan:
         """Take the overview frame and return it as read from the announced file."""
         frame = self._settings.survey
         yield from prepare(self._instrument)
@@ -156,14 +198,12 @@ class ClosedLoop:
             pixels=frame.pixels,
             angle_deg=frame.angle_deg,
         )
-        yield from bps.create(name="survey")
+        yield from bps.create(name=stream)
         for device in (self._instrument.scan, self._instrument.clock, self._instrument.state):
             yield from bps.read(device)
         yield from bps.save()
         yield from bps.checkpoint()  # decisions follow from this frame: a rewind must not take another one
-        image = self._read_image("survey")
-        yield from set_phase_reference(self._instrument, image)
-        return image
+        return self._read_image(stream)
 
     def _read_image(self, stream: str) -> SurveyImage:
         return survey_image(Run.from_documents(self._tap.documents), stream)
@@ -204,8 +244,7 @@ class ClosedLoop:
         """Record the decision before anything moves and return the gate's verdict."""
         wanted = tuple(float(suggestion[dof]) for dof in problem.dofs)
         now = yield from self._now()
-        row = problem.pixel[explanation["candidate"], 0]
-        verdict = self._gate.judge(suggestion, self._tracker.offset(row, now))
+        verdict = self._gate.judge(suggestion, self._placement.offset(explanation["candidate"], now))
         self._open = True
         x, y = (verdict.x, verdict.y) if isinstance(verdict, Admitted) else wanted
         patch = self._settings.candidates.patch_pixels * problem.spacing_nm / self._settings.candidates.stride
@@ -214,7 +253,7 @@ class ClosedLoop:
         yield from emit(
             self._decisions, "optimization",
             decision=self._decision, x=x, y=y, suggested_x=wanted[0], suggested_y=wanted[1],
-            stale=stale, parked=parked,
+            stale=stale, parked=parked, inherited=False,
             problem_digest=self._problem_digest,
             model_digest=explanation["model_digest"], rng_digest=explanation["rng_digest"],
             suggest_s=explanation["suggest_seconds"], fit_s=explanation["fit_seconds"],
@@ -230,12 +269,12 @@ class ClosedLoop:
         if self._tracker.due(self._done):
             yield from self._tracker.register(self._decision, lambda: self._read_image("reference"))
             now = yield from self._now()
-            again = self._gate.judge(suggestion, self._tracker.offset(problem.pixel[point.candidate, 0], now))
+            again = self._gate.judge(suggestion, self._placement.offset(point.candidate, now))
             if isinstance(again, Refused):
                 return (yield from self._refuse(worker, again, suggestion))
         self._gate.take(point.candidate)
         began = yield from self._now()
-        scalar, ended = yield from self._measured_value(problem, point)
+        scalar, ended = yield from self._measured_value(point)
         self._last_cost = ended - began
         good = scalar.flag == "ok"
         if good:
@@ -253,7 +292,7 @@ class ClosedLoop:
         if self._done % POSTERIOR_EVERY == 0 and self._done < self._settings.points:
             yield from self._record_posterior(worker)
 
-    def _measured_value(self, problem: Problem, point: Admitted) -> Plan:
+    def _measured_value(self, point: Admitted) -> Plan:
         """Measure at ``point`` and return the scalar of the recorded event and the clock (s) at its end."""
         yield from prepare(self._instrument)  # an approach takes time in which the sample drifts
         now = yield from self._now()
@@ -264,7 +303,7 @@ class ClosedLoop:
                 decision=self._decision,
                 x_nm=point.x,
                 y_nm=point.y,
-                offset_nm=self._tracker.offset(problem.pixel[point.candidate, 0], now),
+                offset_nm=self._placement.offset(point.candidate, now),
             )
         except FailedStatus as failure:
             # A replay without a value there is a result like any other; all else ends the run.

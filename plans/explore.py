@@ -16,6 +16,7 @@ from ..analysis.scalarizers import get_scalarizer
 from .closed_loop import ClosedLoop
 from .ending import end_badly
 from .metadata import checked_md, start_metadata
+from .prior import Prior
 from .settings import ExploreSettings, resolve
 from .stubs import Plan, park
 from .tap import RunTap
@@ -114,6 +115,7 @@ def explore_with(
     factory: AgentFactory,
     *,
     plan_args: Mapping[str, Any] | None = None,
+    prior: Prior | None = None,
     md: Mapping[str, Any] | None = None,
 ) -> Plan:
     """The loop of :func:`explore` with checked settings and any agent.
@@ -127,7 +129,11 @@ def explore_with(
     factory : callable
         ``factory(problem) -> Agent``; runs on the agent's thread. Without it being recorded as
         ``settings.agent``, the run can be read but its decisions cannot be replayed.
-    plan_args, md : mapping, optional
+    plan_args : mapping, optional
+        For the start document.
+    prior : Prior, optional
+        What is taken over from an earlier run.
+    md : mapping, optional
         For the start document.
 
     Raises
@@ -141,9 +147,10 @@ def explore_with(
     spectrum = instrument.spectrometer.describe()[instrument.keys["spectrum"]]
     unit = scalarizer.unit({"dims": spectrum["dims"], "unit": spectrum["units"]}, options)
     objective = {"name": scalarizer.name, "version": scalarizer.version, "options": options, "unit": unit}
-    metadata = {**start_metadata(instrument, settings, objective, plan_args or {}), **checked_md(md)}
+    parent = prior.run.uid if prior else None
+    metadata = {**start_metadata(instrument, settings, objective, plan_args or {}, parent), **checked_md(md)}
     tap = RunTap()
-    loop = ClosedLoop(instrument, settings, scalarizer, options, unit, factory, tap)
+    loop = ClosedLoop(instrument, settings, scalarizer, options, unit, factory, tap, prior)
     loop.check_budget()
 
     def body() -> Plan:
@@ -155,6 +162,7 @@ def explore_with(
     @bpp.subs_decorator(tap)
     @bpp.stage_decorator([instrument.scan, instrument.spectrometer])
     def whole() -> Plan:
+        metadata["probeline"]["clock"] = yield from loop.begin()
         uid = yield from bps.open_run(metadata)
         tap.follow(uid)
         fail = partial(end_badly, instrument, loop)

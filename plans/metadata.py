@@ -37,7 +37,11 @@ def checked_md(md: Any) -> dict[str, Any]:
 
 
 def start_metadata(
-    instrument: Any, settings: ExploreSettings, objective: Mapping[str, Any], plan_args: Mapping[str, Any]
+    instrument: Any,
+    settings: ExploreSettings,
+    objective: Mapping[str, Any],
+    plan_args: Mapping[str, Any],
+    parent: str | None = None,
 ) -> dict[str, Any]:
     """Return the metadata of ``open_run``, as docs/reference/record.md lists it.
 
@@ -54,6 +58,8 @@ def start_metadata(
         ``name``, ``version``, ``options`` and ``unit`` of the scalarizer.
     plan_args : mapping
         Arguments of the plan, JSON.
+    parent : str, optional
+        Uid of the run that this one goes on from.
     """
     keys = instrument.keys
     dimensions = [([keys["x"], keys["y"]], "primary")]
@@ -79,6 +85,6 @@ def start_metadata(
             "survey": settings.survey.model_dump(mode="json"),
             "tracking": {"register_every": settings.register_every},
             "keys": dict(keys),
-            "parent": None,
+            "parent": parent,
         },
     }

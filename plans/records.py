@@ -100,6 +100,7 @@ def decision_record(objective_unit: str) -> Record:
             "source": TEXT,
             "mean": value, "std": value, "acquisition": REAL, "rank": COUNT,
             "n_seen": COUNT, "n_failed": COUNT, "fit": COUNT, "stale": FLAG, "parked": FLAG,
+            "inherited": FLAG,
             "problem_digest": TEXT, "model_digest": TEXT, "rng_digest": TEXT,
             "suggest_s": SECONDS, "fit_s": SECONDS,
         },
@@ -136,6 +137,12 @@ def drift_record() -> Record:
     """Return the record of the ``drift`` stream."""
     keys = {"shift_x": NM, "shift_y": NM, "offset_x": NM, "offset_y": NM}
     return Record("drift", {"decision": COUNT, "clock": SECONDS, **keys, "confidence": REAL, "applied": FLAG})
+
+
+def registration_record() -> Record:
+    """Return the record of the ``registration`` stream: how the sample moved since the survey of the run before."""
+    keys = {"shift_x": NM, "shift_y": NM, "rotation": Field("<f8", "deg")}
+    return Record("registration", {**keys, "confidence": REAL, "applied": FLAG})
 
 
 def progress_record(objective_unit: str) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -33,18 +34,27 @@ class Tracker:
         What to register to.
     every : int
         Measurements between two registrations; 0 for none.
+    stream : str
+        Stream of this run that reads the scan device with all that a reference scan reads.
     """
 
-    def __init__(self, instrument: Any, survey: SurveyImage, every: int):
-        self._instrument, self._survey, self._every = instrument, survey, every
+    def __init__(self, instrument: Any, survey: SurveyImage, every: int, stream: str = "survey"):
+        self._instrument, self._survey, self._every, self._stream = instrument, survey, every, stream
         self._path = DriftPath(start=float(survey.line_clock[0]))
-        self._record = drift_record()
+        self.record = drift_record()
         self.cost = 0.0  # instrument time (s) of the last registration
         if every:
             images, _ = derive_channels(survey.images, survey.channels)
             edge = min(images.shape[1:])
             self._size = max(edge // _LANDMARK_SHARE, min(16, edge // 2))
             self._landmark = best_landmark(images, min(self._size + 2 * _SEARCH_PX, edge - 2))
+
+    def recall(self, prior: Any) -> None:
+        """Take over what registrations of the run before saw: a :class:`~probeline.plans.prior.Prior`."""
+        if self._every:
+            then = float(self._survey.line_clock[self._landmark[0]])
+            self._path = replace(self._path, sightings=prior.sightings(then))
+            self.cost = prior.registration_s
 
     def offset(self, row: int, now: float) -> tuple[float, float]:
         """Return by how much (nm) what the survey saw in ``row`` has moved by ``now`` (s)."""
@@ -73,7 +83,7 @@ class Tracker:
         size = self._size * self._survey.step_nm
         # bluesky 1.15 describes a reconfigured device anew from the stream that was open last; that
         # has to be one that reads it.
-        yield from bps.create(name="survey")
+        yield from bps.create(name=self._stream)
         yield from bps.drop()
         try:
             yield from take_frame(self._instrument, center_nm=center, size_nm=size, pixels=self._size)
@@ -107,7 +117,7 @@ class Tracker:
         applied: bool,
     ) -> Plan:
         yield from emit(
-            self._record,
+            self.record,
             "drift",
             decision=decision,
             clock=clock,

@@ -1,0 +1,173 @@
+"""Going on with an exploration that a crash, a kill or an abort ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import bluesky.plan_stubs as bps
+from pydantic import ValidationError
+
+from ..agents.problem import Problem
+from ..agents.spec import make_agent
+from ..analysis.scalarizers import get_scalarizer
+from ..catalog import Catalog, Run
+from ..catalog.measurements import measurement_from
+from ..catalog.player import rows_of
+from ..core.errors import DataError, RefusedError
+from ..devices.factory import open_instrument
+from ..devices.instrument_file import InstrumentSpec, parse_instrument
+from .explore import explore_with
+from .prior import Prior, can_continue, last_state, take_over
+from .resurvey import check_identity
+from .settings import ExploreSettings
+from .stubs import Plan
+
+
+def resume(
+    instrument: Any, run: Run | str, catalog: Catalog | None = None, md: Mapping[str, Any] | None = None
+) -> Plan:
+    """Go on with an exploration in a new run, linked to it as its ``parent``.
+
+    The agent is rebuilt from the record, the budgets of points and seconds are what is left of them, and no
+    point is measured twice. Where the instrument is exactly where the run left it, as a twin that was opened by
+    :func:`reopened`, the survey is taken over and everything goes on as if nothing had happened. Elsewhere a new survey
+    is taken first and registered to the one before; the points known are then where the sample has moved them.
+
+    Parameters
+    ----------
+    instrument : SPM or STEM
+        The instrument of the run.
+    run : Run or str
+        A run of :func:`~probeline.plans.explore`, ended but not by success; or, with ``catalog``, its uid.
+    catalog : Catalog, optional
+        Where runs are looked up: this one by its uid, and its own parent where it was itself resumed and ended
+        before it measured anything.
+    md : dict, optional
+        Metadata for the start document.
+
+    Yields
+    ------
+    Msg
+
+    Returns
+    -------
+    str
+        Uid of the new run.
+
+    Raises
+    ------
+    RefusedError
+        Before anything moves: the run was complete or goes on, or sample, probe or instrument are others. After the new
+        survey: when it cannot be registered to the one before.
+    """
+    earlier = resumable(run, catalog)
+    settings = settings_of(earlier)
+    check_identity(earlier.start, instrument)
+    scalarizer = get_scalarizer(settings.objective)
+    key = instrument.keys["spectrum"]
+
+    def value_of(descriptor: Mapping[str, Any], event: Mapping[str, Any]) -> Any:
+        return scalarizer(measurement_from(descriptor, event, key), **settings.objective_options)
+
+    def factory(problem: Problem) -> Any:
+        return make_agent(settings.agent, problem)
+
+    state = json.loads((yield from bps.rd(instrument.state)))
+    exact = can_continue(earlier, state, virtual=instrument.description["virtual_clock"])
+    prior = take_over(earlier, value_of, exact=exact, destructive=instrument.spectrometer.destructive)
+    yield from _as_before(instrument, prior)
+    arguments = earlier.start.get("plan_args", {})
+    return (yield from explore_with(instrument, settings, factory, plan_args=arguments, prior=prior, md=md))
+
+
+def resumable(run: Run | str, catalog: Catalog | None = None) -> Run:
+    """Return the run that there is to go on from: ``run``, or its parent while it measured nothing itself.
+
+    Raises
+    ------
+    RefusedError
+        When the run is of another plan, goes on, or was complete; or when a catalogue is needed to find it.
+    """
+    if isinstance(run, str):
+        if catalog is None:
+            raise RefusedError(f"run {run!r} is a uid: give the catalogue that holds it, or the run itself")
+        run = catalog[run]
+    about = run.start.get("probeline")
+    if not isinstance(about, dict) or "candidates" not in about or "clock" not in about:
+        raise RefusedError(f"run {run.uid[:8]} was not made by explore; only an exploration can be resumed")
+    if run.stop is None:
+        raise RefusedError(
+            f"run {run.uid[:8]} is open: another process may still be writing it; if that process is dead, open its "
+            "catalogue for writing once, which closes the run"
+        )
+    if run.stop["exit_status"] == "success":
+        raise RefusedError(f"run {run.uid[:8]} is complete ({run.stop.get('reason', '')}); begin a new one")
+    if about["parent"] and not rows_of(run, "primary"):
+        if catalog is None:
+            raise RefusedError(f"run {run.uid[:8]} measured nothing; resume its parent, run {about['parent']}")
+        return resumable(catalog[about["parent"]], catalog)
+    return run
+
+
+def settings_of(run: Run) -> ExploreSettings:
+    """Return what ``run`` was asked to do.
+
+    Raises
+    ------
+    DataError
+        When its start document does not say, or says it in another version of the schema.
+    """
+    about = run.start["probeline"]
+    try:
+        return ExploreSettings.model_validate(
+            {
+                "goal": about["goal"],
+                "objective": about["objective"]["name"],
+                "objective_options": about["objective"]["options"],
+                "agent": about["agent"],
+                **about["budget"],
+                "survey": about["survey"],
+                "candidates": about["candidates"],
+                "lookahead": about["lookahead"],
+                **about["tracking"],
+            }
+        )
+    except (KeyError, ValidationError) as error:
+        raise DataError(f"run {run.uid[:8]} does not say what it was asked to do: {error}") from error
+
+
+def instrument_of(run: Run) -> InstrumentSpec:
+    """Return the instrument of ``run``; a twin whose clock is virtual, at the state of the last recorded event."""
+    about = run.start["probeline"]
+    spec = parse_instrument(about["instrument"], f"of run {run.uid[:8]}")
+    state = last_state(run) if about["driver"]["virtual_clock"] else None
+    return spec.model_copy(update={"options": {**spec.options, "state": state}}) if state else spec
+
+
+def reopened(run: Run, data_root: str | Path) -> Any:
+    """Return the instrument of ``run``, opened anew for :func:`resume`; the caller closes it.
+
+    Parameters
+    ----------
+    run : Run
+        From :func:`resumable`.
+    data_root : str or Path
+        Folder that frames are written to.
+
+    Raises
+    ------
+    ProbelineError
+        As :func:`~probeline.devices.factory.open_instrument`.
+    """
+    return open_instrument(instrument_of(run), data_root=data_root)
+
+
+def _as_before(instrument: Any, prior: Prior) -> Plan:
+    """Give the spectrometer the settings that it had."""
+    spectrometer = instrument.spectrometer
+    wanted = prior.settings_of(spectrometer)
+    if any(getattr(spectrometer, name).get() != value for name, value in wanted.items()):
+        yield from bps.configure(spectrometer, wanted)

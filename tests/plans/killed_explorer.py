@@ -1,0 +1,41 @@
+"""Run by test_resume.py in a process of its own: explorations that kill themselves, each after some event.
+
+Arguments: folder of the catalogue, then JSON: arguments of explore, seed of the twin, and for each exploration the
+stream and the number of the event within it after which its process dies. One process imports, forks do the rest.
+"""
+
+import json
+import os
+import signal
+import sys
+
+from explorations import journalled
+
+from probeline.plans.explore import explore
+
+
+def run_until(root, arguments, seed, stream, number):
+    """Explore until event ``number`` of ``stream`` has been acknowledged, then die as by kill -9."""
+    streams = {}
+
+    def watch(name, doc):
+        if name == "descriptor":
+            streams[doc["uid"]] = doc["name"]
+        if name == "event" and (streams[doc["descriptor"]], doc["seq_num"]) == (stream, number):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with journalled(root, options={"seed": seed}) as session:
+        session.RE.subscribe(watch)
+        session.RE(explore(session.instrument, **arguments))
+
+
+if __name__ == "__main__":
+    root, (arguments, seed, moments) = sys.argv[1], json.loads(sys.argv[2])
+    for stream, number in moments:
+        child = os.fork()
+        if not child:
+            run_until(root, arguments, seed, stream, number)
+            os._exit(1)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status), f"it ended by itself, without event {number} of {stream}"
+        assert os.WTERMSIG(status) == signal.SIGKILL

@@ -1,0 +1,108 @@
+"""An exploration that was killed goes on as if nothing had happened, or refuses with its reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from probeline import catalog as catalogs
+from probeline.catalog import decisions, load, replay
+from probeline.catalog.listing import journal_files
+from probeline.catalog.recovering import close_orphan
+from probeline.catalog.report import report
+from probeline.plans.explore import explore
+from probeline.plans.resume import instrument_of, resumable, resume
+
+from .explorations import journalled
+
+HERE = Path(__file__).parent
+SEED = 5
+ARGUMENTS = {
+    "size_nm": 1280.0, "pixels": 32, "patch_nm": 200.0, "seed_points": 3, "points": 6, "register_every": 2,
+    "agent_options": {"seed": SEED},
+}  # fmt: skip
+# Killed after the survey, between measurement and outcome, within a registration, with a decision open.
+MOMENTS = [("survey", 1), ("primary", 3), ("drift", 2), ("optimization", 5)]
+# What differs between two runs of the same experiment: how fast the computer was, and who decided.
+INCIDENTAL = ["suggest_s", "fit_s", "inherited"]
+
+
+def killed(root, arguments, moments):
+    """Kill one exploration after each of these events and return their uids, closed as the next process closes them."""
+    task = json.dumps([arguments, SEED, moments])
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    subprocess.run([sys.executable, str(HERE / "killed_explorer.py"), str(root), task], env=environment, check=True)
+    found = []
+    for path in journal_files(root / "journal")[::-1]:
+        if close_orphan(path):
+            found.append(path.stem.partition("-")[2])
+    return found
+
+
+def went_on(root, uid):
+    """Resume the run on the twin that was left and return the new run."""
+    with catalogs.open(root) as catalog:
+        spec = instrument_of(resumable(uid, catalog))
+    with journalled(root, spec) as session:
+        (child,) = session.RE(resume(session.instrument, uid, session.catalog))
+        return session.catalog[child]
+
+
+@pytest.fixture(scope="module", params=[0, 1], ids=["lockstep", "lookahead"])
+def kills(request, tmp_path_factory):
+    """Return a catalogue folder, an exploration that nothing disturbed, and the uids of those that were killed."""
+    root = tmp_path_factory.mktemp("kills") / "catalog"
+    arguments = {**ARGUMENTS, "lookahead": request.param}
+    with journalled(root, options={"seed": SEED}) as session:
+        (uid,) = session.RE(explore(session.instrument, **arguments))
+        whole = session.catalog[uid]
+    return root, whole, killed(root, arguments, MOMENTS if not request.param else MOMENTS[1:2])
+
+
+@pytest.mark.system
+def test_a_killed_exploration_ends_as_the_undisturbed_one(kills):
+    root, whole, uids = kills
+    expected = decisions(whole)
+    for uid in uids:
+        child = went_on(root, uid)
+        assert child.start["probeline"]["parent"] == uid
+        assert child.stop["exit_status"] == "success"
+        found = decisions(child)
+        own = [row for row in found.columns if row in _columns(whole, "optimization", "outcome")]
+        _assert_equal(expected[own], found[own])
+        mine = found.index[~found["inherited"]]
+        assert len(mine) == len(expected) - found["inherited"].sum()
+        _assert_equal(expected.loc[mine], found.loc[mine])  # measurements, positions, clocks and states too
+        assert replay(child).exact
+        measured = [row for run in (_parent(root, uid), child) for row in _measured(run)]
+        assert sorted(measured) == list(range(len(expected)))  # each point once
+        assert set(load(child).children) >= {"survey", "optimization", "outcome"}
+        np.testing.assert_array_equal(child.stream("survey").spm_scan_frame, whole.stream("survey").spm_scan_frame)
+        assert report(child, root / "reports" / "page.html").stat().st_size > 10_000
+
+
+def _columns(run, *streams):
+    return {key for name in streams for key in run.documents_of(name).data_keys if key not in INCIDENTAL}
+
+
+def _assert_equal(expected, found):
+    for column in expected.columns:
+        if column not in INCIDENTAL:
+            assert list(map(str, expected[column])) == list(map(str, found[column])), column
+
+
+def _parent(root, uid):
+    with catalogs.open(root) as catalog:
+        return catalog[uid]
+
+
+def _measured(run):
+    if "primary" not in run.streams():
+        return []
+    return run.stream("primary")["decision"].values.tolist()
