@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-FRAMES = ("survey", "reference")
+FRAMES = ("survey", "resurvey", "reference")
 
 
 class RunTap:
