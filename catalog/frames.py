@@ -7,7 +7,6 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
 
 import h5py
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError
 from .documents import Document, Stream
+from .paths import is_inside, locate
 
 
 class FrameSource(Protocol):
@@ -30,6 +30,16 @@ class FrameSource(Protocol):
         """
         ...
 
+    def dtype(self, stream: Stream, key: str, seq_nums: Sequence[int]) -> np.dtype[Any]:
+        """Return the type of the numbers in these frames, without reading one.
+
+        Raises
+        ------
+        DataError
+            When they cannot be found.
+        """
+        ...
+
 
 class FileFrames:
     """Reads frames from the HDF5 files that the documents announce.
@@ -38,46 +48,76 @@ class FileFrames:
     ----------
     documents : iterable of (name, document)
         Documents of one run.
-    data_root : Path, optional
-        Where to look for a file that is no longer where it was written, as when a catalogue
-        was moved or copied: under the longest end of its path that exists there.
+    roots : sequence of Path, optional
+        Folders that may be read, and where to look for a file that was moved or copied with its catalogue.
+        Without, files are read wherever the documents say: for those of this process only.
     """
 
-    def __init__(self, documents: Iterable[Document], data_root: Path | None = None):
+    def __init__(self, documents: Iterable[Document], roots: Sequence[Path] | None = None):
         self._resources = {doc["uid"]: doc for name, doc in documents if name == "stream_resource"}
-        self._data_root = data_root
+        self._roots = roots
 
     def __call__(self, stream: Stream, key: str, seq_nums: Sequence[int]) -> NDArray[Any]:
         """Return the frames of ``key``; see :class:`FrameSource`."""
-        index = stream.frames.get(key, {})
-        missing = [seq for seq in seq_nums if seq not in index]
-        if missing:
-            raise DataError(
-                f"stream {stream.name}: no frame of {key} was announced for event {missing[0]}; "
-                "the run ended before it was written"
-            )
         shape = stream.data_keys[key]["shape"]
-        groups = groupby((index[seq] for seq in seq_nums), key=itemgetter(0))
+        groups = groupby(_places(stream, key, seq_nums), key=itemgetter(0))
         parts = [self._read(uid, [place for _, place in places], shape) for uid, places in groups]
         return np.concatenate(parts) if parts else np.empty((0, *shape))
 
+    def dtype(self, stream: Stream, key: str, seq_nums: Sequence[int]) -> np.dtype[Any]:
+        """Return the type of ``key``; see :class:`FrameSource`. Every file has to be there."""
+        uids = dict.fromkeys(uid for uid, _ in _places(stream, key, seq_nums))
+        found = [self._with_data(uid, lambda data: data.dtype) for uid in uids]
+        return np.result_type(*found) if found else np.dtype(stream.data_keys[key].get("dtype_numpy") or "f8")
+
     def _read(self, uid: str, indices: Sequence[int], shape: Sequence[int]) -> NDArray[Any]:
+        def read(data: h5py.Dataset) -> NDArray[Any]:
+            if data.ndim > len(shape):  # one entry per frame
+                return np.stack([data[index] for index in indices])
+            rows = shape[0]  # frames laid end to end along the first axis
+            return np.stack([data[index * rows : (index + 1) * rows] for index in indices])
+
+        return self._with_data(uid, read)
+
+    def _with_data(self, uid: str, act: Any) -> Any:
+        """Return what ``act`` makes of the array of one stream resource, its file being open."""
         resource = self._resources.get(uid)
         if resource is None:
             raise DataError(f"the stream resource {uid} was never announced")
-        path = locate(resource["uri"], self._data_root)
-        dataset = resource["parameters"]["dataset"]
+        path = locate(resource["uri"], self._roots, resource.get("relative_path"))
+        dataset = (resource.get("parameters") or {}).get("dataset", "")
         try:
             with open_hdf5(path) as file:
                 data = file[dataset]
                 if not isinstance(data, h5py.Dataset):
                     raise DataError(f"{path} holds no array at {dataset}")
-                if data.ndim > len(shape):  # one entry per frame
-                    return np.stack([data[index] for index in indices])
-                rows = shape[0]  # frames laid end to end along the first axis
-                return np.stack([data[index * rows : (index + 1) * rows] for index in indices])
-        except (OSError, KeyError, IndexError, ValueError) as error:
+                self._require_own(path, file, data)
+                return act(data)
+        except (OSError, KeyError, IndexError, ValueError, TypeError) as error:
             raise DataError(f"the frames in {path} ({dataset}) cannot be read: {error}") from error
+
+    def _require_own(self, path: Path, file: h5py.File, data: h5py.Dataset) -> None:
+        """Raise when the numbers lie in another file that may not be read: HDF5 can point anywhere."""
+        if self._roots is None:
+            return
+        others = [data.file.filename] if data.file.filename != file.filename else []
+        others += [name for name, *_ in data.external or ()]
+        others += [source.file_name for source in data.virtual_sources()] if data.is_virtual else []
+        for name in others:
+            if name != "." and not is_inside(path.parent / name, self._roots):
+                raise DataError(f"the frames in {path} were refused: they lie in {name}, outside of what may be read")
+
+
+def _places(stream: Stream, key: str, seq_nums: Sequence[int]) -> list[tuple[str, int]]:
+    """Return stream resource and index of the frame of each event."""
+    index = stream.frames.get(key, {})
+    missing = [seq for seq in seq_nums if seq not in index]
+    if missing:
+        raise DataError(
+            f"stream {stream.name}: no frame of {key} was announced for event {missing[0]}; "
+            "the run ended before it was written"
+        )
+    return [index[seq] for seq in seq_nums]
 
 
 def open_hdf5(path: Path) -> h5py.File:
@@ -86,29 +126,6 @@ def open_hdf5(path: Path) -> h5py.File:
         return h5py.File(path, "r", libver="latest", swmr=True)
     except (OSError, ValueError):  # not written for concurrent reading
         return h5py.File(path, "r")
-
-
-def locate(uri: str, data_root: Path | None) -> Path:
-    """Return the file that ``uri`` means, looking under ``data_root`` when it has moved.
-
-    Raises
-    ------
-    DataError
-        When it is in neither place.
-    """
-    parts = urlsplit(uri)
-    if parts.scheme != "file":
-        raise DataError(f"frames at {uri} are not files of this computer; read the run through its server")
-    path = Path(unquote(parts.path))
-    if path.exists():
-        return path
-    if data_root is not None:
-        for start in range(1, len(path.parts)):
-            moved = data_root.joinpath(*path.parts[start:])
-            if moved.exists():
-                return moved
-    looked = f" or under {data_root}" if data_root else ""
-    raise DataError(f"the data file {path} does not exist there{looked}; restore it next to its catalogue")
 
 
 class ServedFrames:
@@ -124,10 +141,20 @@ class ServedFrames:
         self._streams = streams
 
     def __call__(self, stream: Stream, key: str, seq_nums: Sequence[int]) -> NDArray[Any]:
-        """Return the frames of ``key``; see :class:`FrameSource`."""
-        data = np.asarray(self._streams[stream.name][key].read())
+        """Return the frames of ``key``; see :class:`FrameSource`. Only these are asked of the server."""
         shape = tuple(stream.data_keys[key]["shape"])
-        if data.ndim == len(shape):  # laid end to end along the first axis
-            data = data.reshape(-1, *shape)
-        index = stream.frames[key]
-        return data[[index[seq][1] for seq in seq_nums]]
+        indices = [index for _, index in _places(stream, key, seq_nums)]
+        if not indices:
+            return np.empty((0, *shape))
+        node, first, last = self._streams[stream.name][key], min(indices), max(indices) + 1
+        if len(node.shape) == len(shape):  # laid end to end along the first axis
+            rows = shape[0]
+            data = np.asarray(node[first * rows : last * rows]).reshape(-1, *shape)
+        else:
+            data = np.asarray(node[first:last])
+        return data[[index - first for index in indices]]
+
+    def dtype(self, stream: Stream, key: str, seq_nums: Sequence[int]) -> np.dtype[Any]:
+        """Return the type of ``key``; see :class:`FrameSource`."""
+        _places(stream, key, seq_nums)
+        return np.dtype(self._streams[stream.name][key].dtype)

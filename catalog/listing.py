@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -40,6 +40,10 @@ class RunInfo:
         ``"stored"``: Tiled has it. ``"pending"``: not yet, only the journal has it.
         ``"rejected: <reason>"``: Tiled would not take it, only the journal has it.
         ``"damaged: <reason>"``: its journal cannot be read, and Tiled may have it or not.
+    sample : str
+        ``id`` of the sample, or its name where the metadata has only that; empty when unknown.
+    scan_id : int or None
+        Number that the RunEngine gave it.
     """
 
     uid: str
@@ -52,6 +56,8 @@ class RunInfo:
     exit_status: str
     n_points: int
     state: str
+    sample: str = ""
+    scan_id: int | None = None
 
 
 def journal_path(folder: Path, start: dict[str, Any]) -> Path:
@@ -69,18 +75,50 @@ def uid_of(path: Path) -> str:
     return path.name.removesuffix(SUFFIX).partition("-")[2]
 
 
-def list_runs(folder: Path) -> Iterator[RunInfo]:
-    """Yield a line per run, newest first; a journal that holds no start yet is left out.
+def signatures(folder: Path) -> dict[str, str]:
+    """Return the name of every journal, with what changes when the journal or its state do."""
+    with os.scandir(folder) as entries:
+        found = {entry.name: entry for entry in entries}
+    return {
+        name: f"{_stamp(entry)} {_stamp(found.get(_state_name(name)))}"
+        for name, entry in found.items()
+        if name.endswith(SUFFIX)
+    }
+
+
+def _stamp(entry: os.DirEntry[str] | None) -> str:
+    try:
+        status = entry and entry.stat()
+    except FileNotFoundError:  # it has just been taken away
+        status = None
+    return f"{status.st_size}:{status.st_mtime_ns}" if status else ""
+
+
+def read_info(path: Path) -> RunInfo | None:
+    """Return the line of the run in a journal, None while that holds no start.
 
     A journal that is damaged where it had to be read gives a line with what its name says.
+
+    Raises
+    ------
+    OSError
+        When it is no longer there.
     """
-    for path in journal_files(folder):
-        try:
-            for name, start in islice(JournalTail(path).read(), 1):
-                if name == "start":
-                    yield _info(path, start)
-        except DataError as error:
-            yield _damaged(path, error)
+    try:
+        for name, start in islice(JournalTail(path).read(), 1):
+            if name == "start":
+                return info_of(start, read_state(path), *_end(path))
+        return None
+    except DataError as error:
+        return _damaged(path, error)
+
+
+def _end(path: Path) -> tuple[dict[str, Any] | None, int]:
+    """Return the stop document of a run, and how many points it has."""
+    last = last_record(path)
+    if last and last[0] == "stop":
+        return last[1], (last[1].get("num_events") or {}).get("primary", 0)
+    return None, _primary_events(path)
 
 
 def _damaged(path: Path, error: DataError) -> RunInfo:
@@ -99,22 +137,24 @@ def _damaged(path: Path, error: DataError) -> RunInfo:
     )
 
 
-def _info(path: Path, start: dict[str, Any]) -> RunInfo:
+def info_of(start: dict[str, Any], state: str, stop: dict[str, Any] | None, points: int) -> RunInfo:
+    """Return the line of a run with these documents."""
     ours = start.get("probeline") or {}
-    last = last_record(path)
-    stop = last[1] if last and last[0] == "stop" else None
-    count = _primary_events(path) if stop is None else (stop.get("num_events") or {}).get("primary", 0)
+    sample = start.get("sample")
+    scan_id = start.get("scan_id")
     return RunInfo(
         uid=start["uid"],
         time=start["time"],
-        plan_name=start.get("plan_name", ""),
+        plan_name=str(start.get("plan_name") or ""),
         instrument=_name(ours.get("instrument"), "backend"),
-        goal=ours.get("goal") or "",
+        goal=str(ours.get("goal") or ""),
         agent=_name(ours.get("agent"), "kind"),
         objective=_name(ours.get("objective"), "name"),
         exit_status="open" if stop is None else stop.get("exit_status", ""),
-        n_points=count,
-        state=read_state(path),
+        n_points=points,
+        state=state,
+        sample=sample if isinstance(sample, str) else _name(sample, "id"),
+        scan_id=scan_id if isinstance(scan_id, int) else None,
     )
 
 
@@ -132,8 +172,12 @@ def _primary_events(path: Path) -> int:
     return len(seen)
 
 
+def _state_name(name: str) -> str:
+    return f"{name.removesuffix(SUFFIX)}.state"
+
+
 def _state_file(path: Path) -> Path:
-    return path.with_suffix(".state")
+    return path.with_name(_state_name(path.name))
 
 
 def read_state(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,7 +56,7 @@ class Run:
 
     @classmethod
     def from_documents(
-        cls, documents: Iterable[Document], *, data_root: Path | None = None, state: str = "pending"
+        cls, documents: Iterable[Document], *, roots: Sequence[Path] | None = None, state: str = "pending"
     ) -> Run:
         """Return the run of these documents, with frames read from the files they announce.
 
@@ -64,8 +64,9 @@ class Run:
         ----------
         documents : iterable of (name, document)
             At least the start document; a run that still goes on is fine.
-        data_root : Path, optional
-            Where to look for data files that were moved.
+        roots : sequence of Path, optional
+            Folders that may be read, and where data files that were moved are looked for. Without, files are
+            read wherever the documents say: for documents of this process only.
         state : str
             Whether the catalogue holds it.
 
@@ -75,7 +76,7 @@ class Run:
             When there is no start document.
         """
         listed = list(documents)
-        return cls(listed, FileFrames(listed, data_root), state=state)
+        return cls(listed, FileFrames(listed, roots), state=state)
 
     @property
     def uid(self) -> str:
@@ -142,7 +143,7 @@ class Run:
         return stream.events[seq]["data"][key]
 
     def stream(self, name: str) -> xr.Dataset:
-        """Return all of one stream, frames included.
+        """Return all of one stream; its frames are read when they are used.
 
         Returns
         -------
@@ -160,6 +161,8 @@ class Run:
         """
         import xarray as xr
 
+        from .lazy import lazy_frames
+
         stream = self.documents_of(name)
         seq_nums = stream.seq_nums
         events = [stream.events[seq] for seq in seq_nums] if stream.events else []
@@ -169,7 +172,7 @@ class Run:
         dataset = xr.Dataset(coords=coords, attrs={"stream": name, "run": self.uid})
         for key, info in stream.data_keys.items():
             if info.get("external", "") == "STREAM:":
-                values = self._frames(stream, key, seq_nums)
+                values = lazy_frames(self._frames, stream, key, seq_nums)
             else:
                 values = _column(name, key, info, [event["data"][key] for event in events])
             dataset = _add(dataset, key, info, values)
@@ -203,7 +206,7 @@ def _fits(shape: tuple[int, ...], declared: tuple[int | None, ...]) -> bool:
     return all(want is None or have == want for have, want in zip(shape, declared, strict=True))
 
 
-def _add(dataset: xr.Dataset, key: str, info: dict[str, Any], values: NDArray[Any]) -> xr.Dataset:
+def _add(dataset: xr.Dataset, key: str, info: dict[str, Any], values: Any) -> xr.Dataset:
     """Return ``dataset`` with one variable more, its axes named and labelled."""
     import xarray as xr
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,9 +13,10 @@ import orjson
 from ..core.errors import CatalogError, UnknownNameError
 from .drain import Drain
 from .journal import read_journal
-from .listing import RunInfo, forget_state, journal_files, list_runs, read_state, uid_of, without_state
+from .listing import RunInfo, forget_state, journal_files, read_state, uid_of, without_state
 from .recovering import Presence, close_orphan, is_ended
 from .run import Run
+from .search import RunIndex, When, criteria
 from .serving import EmbeddedTiled, RemoteTiled
 from .sink import JournalSink
 from .writing import write_whole
@@ -26,7 +27,9 @@ MARKER = "probeline.json"
 _PARTS = ("journal", "data", "tiled", "reports")
 
 
-def open_catalog(where: str | Path, *, create: bool = True, durable: bool = False) -> Catalog:
+def open_catalog(
+    where: str | Path, *, create: bool = True, durable: bool = False, readable: Sequence[str | Path] = ()
+) -> Catalog:
     """Return the catalogue in a folder, or the one on a Tiled server.
 
     Parameters
@@ -40,19 +43,24 @@ def open_catalog(where: str | Path, *, create: bool = True, durable: bool = Fals
     durable : bool
         Bring every record to the disk before the RunEngine goes on (about 1 ms each on an SSD),
         so that not even a power cut loses one.
+    readable : sequence of str or Path
+        Further folders whose data files may be read: those of detectors that write elsewhere. What lies
+        neither there nor in the catalogue's own data folder is refused, whatever a run says.
 
     Raises
     ------
     CatalogError
         When it does not exist, is something else, is damaged, or is of a newer version.
     """
+    folders = [Path(folder).expanduser().resolve() for folder in readable]
     if isinstance(where, str) and is_address(where):
         root = _folder_of_server(where)
         _check_marker(root, create=True)
-        return Catalog(root, lambda _: RemoteTiled(where, root), durable=durable)
+        return Catalog(root, lambda _: RemoteTiled(where, root), durable=durable, readable=folders)
     root = Path(where).expanduser().resolve()
     _check_marker(root, create=create)
-    return Catalog(root, lambda quiet: EmbeddedTiled(root / "tiled", [root / "data"], quiet), durable=durable)
+    roots = [root / "data", *folders]
+    return Catalog(root, lambda quiet: EmbeddedTiled(root / "tiled", roots, quiet), durable=durable, readable=folders)
 
 
 def is_address(where: str) -> bool:
@@ -127,6 +135,8 @@ class Catalog:
         given a function that ends the catalogue's own use of Tiled, for when the process ends.
     durable : bool
         Bring every record to the disk at once.
+    readable : sequence of Path
+        Further folders whose data files may be read.
 
     Attributes
     ----------
@@ -138,11 +148,20 @@ class Catalog:
         Where reports are put.
     """
 
-    def __init__(self, root: Path, open_tiled: Callable[[Callable[[], object]], Any], *, durable: bool = False):
+    def __init__(
+        self,
+        root: Path,
+        open_tiled: Callable[[Callable[[], object]], Any],
+        *,
+        durable: bool = False,
+        readable: Sequence[Path] = (),
+    ):
         self.root = root
         self.data_root = root / "data"
         self.reports = root / "reports"
+        self._roots = [self.data_root, *readable]
         self._journals = root / "journal"
+        self._index = RunIndex(self._journals)
         self._open_tiled = open_tiled
         self._tiled: Any = None
         self._closed = False
@@ -180,8 +199,29 @@ class Catalog:
         return self._sink
 
     def runs(self) -> list[RunInfo]:
-        """Return one line per run, newest first, from the journals alone; damage is in its line's ``state``."""
-        return list(list_runs(self._journals))
+        """Return one line per run, newest first; damage is in its line's ``state``."""
+        return self.search()
+
+    def search(self, *, since: When | None = None, until: When | None = None, **wanted: Any) -> list[RunInfo]:
+        """Return the runs that meet all of these criteria, newest first.
+
+        Parameters
+        ----------
+        since, until : float, str or date, optional
+            When the run began: Unix time (s), or a date or datetime, as text in ISO format; a date as ``until``
+            includes its day.
+        **wanted
+            Further fields of :class:`Criteria`: ``plan``, ``goal``, ``agent``, ``objective``, ``instrument``,
+            ``sample`` (names, exact), ``uid`` (how it begins), ``scan_id``.
+
+        Raises
+        ------
+        UnknownNameError
+            When there is no such criterion.
+        SpecError
+            When a date is none.
+        """
+        return self._index.search(criteria(since=since, until=until, **wanted))
 
     def __getitem__(self, which: str | int) -> Run:
         """Return a run by its uid, the beginning of its uid, or its place (``-1``: the newest).
@@ -205,7 +245,7 @@ class Catalog:
                 remedy = "Several runs begin so; give more of the uid." if found else "See runs()."
                 raise UnknownNameError("run", which, known, remedy)
             path = found[0]
-        return Run.from_documents(read_journal(path), data_root=self.data_root, state=read_state(path))
+        return Run.from_documents(read_journal(path), roots=self._roots, state=read_state(path))
 
     @property
     def client(self) -> Any:

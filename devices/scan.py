@@ -219,7 +219,7 @@ class ScanEngine(AcquiringDevice):
 
     def _complete(self, result: dict[str, Any]) -> dict[str, Any]:
         assert self._file is not None  # open while an acquisition runs
-        self._file.write_clock(self._index, result["line_clock"])
+        self._file.finish(self._index, result["line_clock"])
         seconds = self.link.driver.clock() - self._began
         return {"file": self._file, "index": self._index, "seconds": seconds, "line_clock": result["line_clock"]}
 
@@ -306,6 +306,7 @@ class ScanEngine(AcquiringDevice):
                     "data_key": key,
                     "mimetype": "application/x-hdf5",
                     "uri": f"file://localhost{file.path.as_posix()}",
+                    "relative_path": file.path.relative_to(self.data_root).as_posix(),  # so that the folder can move
                     "parameters": {"dataset": DATASET, "chunk_shape": [1, *file.shape], "join_method": "stack"},
                     "run_start": "",
                 },
