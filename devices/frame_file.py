@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..core.errors import DataError
 
 DATASET = "/entry/data/data"
 LINE_CLOCK = "/entry/data/line_clock"
+_FLUSH_S = 0.25  # wall seconds after which readers see new lines
 _MARGIN = 2**20  # bytes that journal and catalogue may need meanwhile
 
 
@@ -62,6 +64,8 @@ class FrameFile:
         )
         self._data.parent.attrs.update({**geometry, "channels": list(channels), "channel_units": list(units)})
         self._file.swmr_mode = True
+        self._lines, self._times = np.empty(self.shape), np.empty(lines)
+        self._first, self._end, self._flushed = lines, 0, 0.0
 
     def _require_room(self) -> None:
         """Raise unless a frame fits on the disk.
@@ -89,13 +93,12 @@ class FrameFile:
             self._require_room()
             self._data.resize(index + 1, axis=0)
             self._clock.resize(index + 1, axis=0)
-        self._data[index] = np.nan
-        self._clock[index] = np.nan
-        self._data.flush()
-        self._clock.flush()
+        self._lines[:], self._times[:] = np.nan, np.nan
+        self._first, self._end = 0, self.shape[1]
+        self._flush(index)
 
     def write(self, index: int, first: int, block: NDArray[np.float64], clock: float) -> None:
-        """Write lines ``first ...`` of frame ``index`` and flush them.
+        """Take lines ``first ...`` of frame ``index``; they can be read from the file within a quarter of a second.
 
         Parameters
         ----------
@@ -108,16 +111,27 @@ class FrameFile:
         clock : float
             Instrument time (s) at the end of the block.
         """
-        lines = slice(first, first + block.shape[1])
-        self._data[index, :, lines] = block
-        self._clock[index, lines] = clock
+        end = first + block.shape[1]
+        self._lines[:, first:end] = block
+        self._times[first:end] = clock
+        self._first, self._end = min(self._first, first), max(self._end, end)
+        if time.monotonic() - self._flushed > _FLUSH_S:
+            self._flush(index)
+
+    def finish(self, index: int, line_clock: NDArray[np.float64]) -> None:
+        """Write what is left of frame ``index`` and the instrument time (s) at the end of each line, shape (line,)."""
+        self._times[:] = line_clock
+        self._flush(index)
+
+    def _flush(self, index: int) -> None:
+        """Write the lines that came since the last time: one by one they would cost several times as much."""
+        if self._first < self._end:
+            lines = slice(self._first, self._end)
+            self._data[index, :, lines] = self._lines[:, lines]
+        self._clock[index] = self._times
         self._data.flush()
         self._clock.flush()
-
-    def write_clock(self, index: int, line_clock: NDArray[np.float64]) -> None:
-        """Write the instrument time (s) at the end of each line, shape (line,), and flush it."""
-        self._clock[index] = line_clock
-        self._clock.flush()
+        self._first, self._end, self._flushed = self.shape[1], 0, time.monotonic()
 
     def close(self) -> None:
         """Close the file; idempotent."""
