@@ -17,6 +17,7 @@ from probeline.catalog.run import Run
 from probeline.catalog.surveying import survey_image
 from probeline.core.errors import Busy, CommandRejected, DataError, DriverError, LimitError
 from probeline.core.units import to_si
+from probeline.devices import frame_file
 
 
 def _documents(engine, name):
@@ -99,7 +100,8 @@ def test_the_parameters_of_a_frame_are_its_configuration(spm, engine):
     assert "line_time" not in sent
 
 
-def test_lines_can_be_read_while_the_frame_grows(spm):
+def test_lines_can_be_read_while_the_frame_grows(spm, monkeypatch):
+    monkeypatch.setattr(frame_file, "_FLUSH_S", 0.0)  # every line, as where they come slowly
     spm.fake.gate = threading.Semaphore(0)
     spm.scan.stage()
     seen = threading.Semaphore(0)
