@@ -241,6 +241,27 @@ def export(
 
 
 @app.command()
+def export(
+    uid: UidArgument,
+    path: Annotated[Path, typer.Argument(help="File to write: .csv, .gwy, .h5 (NSID), .hspy, .nxs or .parquet.")],
+    catalog: CatalogOption = DEFAULT_CATALOG,
+    what: Annotated[
+        str | None,
+        typer.Option(help="survey, spectra, decisions or all; by default all that the file can hold."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that exists.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run into a file of other software, from its record alone."""
+    from .catalog.export import export as export_run
+
+    with _existing(catalog) as store:
+        run = _find(store, uid)
+        written = export_run(run, path, what=what, force=force)
+    _answer(as_json, {"uid": run.uid, "file": str(written), "bytes": written.stat().st_size}, "export")
+
+
+@app.command()
 def instruments(as_json: JsonOption = False) -> None:
     """List the instruments that can be opened by name."""
     from .core.registry import BACKENDS
