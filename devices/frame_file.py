@@ -55,8 +55,9 @@ class FrameFile:
         except OSError as error:
             raise DataError(f"cannot write frames to {self.path}: {error}; choose another folder") from error
         depth, lines, pixels = self.shape
+        self.chunks = (1, depth, 1, pixels)
         self._data = self._file.create_dataset(
-            DATASET, (0, *self.shape), "<f8", maxshape=(None, *self.shape), chunks=(1, depth, 1, pixels),
+            DATASET, (0, *self.shape), "<f8", maxshape=(None, *self.shape), chunks=self.chunks,
             fillvalue=np.nan,
         )  # fmt: skip
         self._clock = self._file.create_dataset(

@@ -299,18 +299,16 @@ class ScanEngine(AcquiringDevice):
         file: FrameFile = result["file"]
         key = f"{self.name}_frame"
         if not self._announced:
-            yield (
-                "stream_resource",
-                {
-                    "uid": file.uid,
-                    "data_key": key,
-                    "mimetype": "application/x-hdf5",
-                    "uri": f"file://localhost{file.path.as_posix()}",
-                    "relative_path": file.path.relative_to(self.data_root).as_posix(),  # so that the folder can move
-                    "parameters": {"dataset": DATASET, "chunk_shape": [1, *file.shape], "join_method": "stack"},
-                    "run_start": "",
-                },
-            )
+            resource: Any = {
+                "uid": file.uid,
+                "data_key": key,
+                "mimetype": "application/x-hdf5",
+                "uri": f"file://localhost{file.path.as_posix()}",
+                "relative_path": file.path.relative_to(self.data_root).as_posix(),  # so that the folder can move
+                "parameters": {"dataset": DATASET, "chunk_shape": list(file.chunks), "join_method": "stack"},
+                "run_start": "",
+            }
+            yield "stream_resource", resource
             self._announced = True
         start = result["index"]
         yield (
