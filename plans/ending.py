@@ -8,10 +8,11 @@ import bluesky.plan_stubs as bps
 from bluesky.utils import FailedStatus, IllegalMessageSequence, RunEngineControlException
 
 from .stubs import Plan, make_safe
+from .tap import RunTap
 
 
-def end_badly(instrument: Any, loop: Any, error: Exception) -> Plan:
-    """Plan for an error or an abort: make the instrument safe, settle the open decision, close the run.
+def end_badly(instrument: Any, loop: Any, tap: RunTap, error: Exception) -> Plan:
+    """Plan for an error or an abort: make the instrument safe, settle the open decision, close the run if it is open.
 
     Parameters
     ----------
@@ -19,6 +20,8 @@ def end_badly(instrument: Any, loop: Any, error: Exception) -> Plan:
         Made safe whatever else fails.
     loop : ClosedLoop
         Knows whether a decision waits for its outcome.
+    tap : RunTap
+        Follows the run once it is open.
     error : Exception
         What ended the run.
 
@@ -38,7 +41,7 @@ def end_badly(instrument: Any, loop: Any, error: Exception) -> Plan:
         reason += f"; and it could not be confirmed that the instrument is safe: {_cause(failure)}"
     yield from _drop_bundle()
     yield from loop.abandon(reason)
-    if not isinstance(error, RunEngineControlException):  # the engine closes what a human ended, with their reason
+    if tap.uid and not isinstance(error, RunEngineControlException):  # the engine closes what a human ended, with their reason
         yield from bps.close_run(exit_status="fail", reason=reason)
     if cause is not error:
         raise cause

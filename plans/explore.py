@@ -154,6 +154,8 @@ def explore_with(
     loop.check_budget()
 
     def body() -> Plan:
+        metadata["probeline"]["clock"] = yield from loop.begin()
+        tap.follow((yield from bps.open_run(metadata)))
         yield from loop.run()
         yield from park(instrument)
         yield from bps.close_run(exit_status="success", reason=loop.reason)
@@ -162,11 +164,8 @@ def explore_with(
     @bpp.subs_decorator(tap)
     @bpp.stage_decorator([instrument.scan, instrument.spectrometer])
     def whole() -> Plan:
-        metadata["probeline"]["clock"] = yield from loop.begin()
-        uid = yield from bps.open_run(metadata)
-        tap.follow(uid)
-        fail = partial(end_badly, instrument, loop)
+        fail = partial(end_badly, instrument, loop, tap)
         yield from bpp.contingency_wrapper(body(), except_plan=fail, final_plan=loop.close)
-        return uid
+        return tap.uid
 
     return (yield from whole())
