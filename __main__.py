@@ -136,18 +136,25 @@ def show(uid: UidArgument, catalog: CatalogOption = DEFAULT_CATALOG, as_json: Js
 
 
 @app.command()
-def replay(uid: UidArgument, catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> None:
-    """Repeat every decision of a run from its record alone; exit code 3 when one differs."""
+def replay(
+    uid: UidArgument,
+    catalog: CatalogOption = DEFAULT_CATALOG,
+    agent: Annotated[str | None, typer.Option(help="Ask this agent instead, at every decision.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Repeat every decision of a run from its record alone; exit code 3 when one differs.
+
+    With --agent, another agent is asked what it would have done, knowing what was known: it is not followed.
+    """
     from .catalog import replay as replay_run
 
     with _existing(catalog) as store:
-        outcome = replay_run(_find(store, uid))
-    values = {
-        "decisions": outcome.decisions,
-        "identical": outcome.identical,
-        "bitwise": outcome.bitwise,
-        "first_difference": outcome.first_difference,
-    }
+        run = _find(store, uid)
+        outcome: Any = replay_run(run) if agent is None else replay_run(run, agent)
+    values = dataclasses.asdict(outcome)
+    if agent is not None:
+        _answer(as_json, {**values, "agreement": outcome.agreement}, f"{agent} at the decisions of {uid}")
+        return
     _answer(as_json, values, f"replay of {uid}")
     if not as_json:
         Console().print(_verdict(outcome), highlight=False, markup=False, soft_wrap=True)
@@ -162,6 +169,38 @@ def _verdict(outcome: Any) -> str:
     if outcome.identical == outcome.decisions:
         return "same points; model state differs in the last bits: another processor, or other versions"
     return f"decision {outcome.first_difference['decision']} differs; those before it suggest the same points"
+
+
+@app.command()
+def why(
+    uid: UidArgument,
+    point: Annotated[int, typer.Argument(min=0, help="Number of the decision.")],
+    catalog: CatalogOption = DEFAULT_CATALOG,
+    output: Annotated[Path | None, typer.Option(help="PNG file; by default in the catalogue's reports/.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say why a point was measured, in words and a picture, from the record alone."""
+    from .catalog.why import why as reason_of
+    from .catalog.writing import write_whole
+
+    with _existing(catalog) as store:
+        run = _find(store, uid)
+        reason = reason_of(run, point)
+        path = output or store.reports / f"{run.uid}-why-{point}.png"
+    write_whole(path, reason.png)
+    if as_json:
+        _answer(True, {**reason.facts, "text": reason.text, "picture": str(path)}, "why")
+        return
+    Console().print(f"{reason.text}\npicture: {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command()
+def resume(uid: UidArgument, catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> None:
+    """Go on with an exploration that was killed, aborted or failed, in a new run linked to it."""
+    from .plans.runs import run_resume
+
+    summary = run_resume(-1 if uid == "last" else uid, catalog, console=console)
+    _answer(as_json, summary, "exploration, resumed")
 
 
 @app.command()

@@ -137,6 +137,13 @@ class JournalWriter:
         """Return a descriptor that keeps the lock until it is closed too, also after :meth:`close`."""
         return os.dup(self._file.fileno())
 
+    def abandon(self) -> None:
+        """Close the file and give up its lock, whoever shares it: nobody will end the run. Idempotent."""
+        if not self._file.closed:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+            self._file.close()
+
     def close(self) -> None:
         """Close the file. Idempotent."""
         self._file.close()
@@ -243,10 +250,9 @@ class JournalTail:
             raise self._damaged(damage, "the compressed file is damaged from there") from damage
 
     def _damaged(self, error: Exception, meaning: str) -> JournalError:
-        before = max(self._line - 1, 0)
         return JournalError(
-            f"{self.path}, record {self._line + 1} (byte {self._offset}): {error}; {meaning}: restore the file from a "
-            f"backup; the {before} documents before it can be read"
+            f"{self.path}, record {self._line + 1} (byte {self._offset}): {error}; {meaning}: restore the file "
+            "from a backup; what stands before it can be read"
         )
 
 

@@ -14,8 +14,10 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..core.errors import CatalogError
+from .guarding import guard_files
 
 _log = logging.getLogger(__name__)
 # One for the whole process: Tiled keeps the key in a cache that all its applications share.
@@ -68,7 +70,7 @@ class EmbeddedTiled:
             if self.made:
                 for file in folder.glob(f"{_DATABASE}*"):
                     file.unlink()
-            raise _refused(folder, error) from error
+            raise refused(folder, error) from error
         self.client: Any = from_context(self._context)
 
     def close(self) -> None:
@@ -146,7 +148,13 @@ def _set_aside(folder: Path) -> None:
         _log.warning("%s has lost %s: it is made again, what was left of it is in %s", folder, _DATABASE, aside)
 
 
-def _refused(folder: Path, error: Exception) -> CatalogError:
+def refused(folder: Path, error: Exception, database: str | None = None) -> CatalogError:
+    """Return in a line why Tiled cannot be opened, without the password of a database."""
+    if database is not None:
+        return CatalogError(
+            f"the database {_without_password(database)} cannot be used: {_first_line(error)}; check that it runs, its "
+            "address and the rights of its user; what was recorded is in the journals"
+        )
     free = shutil.disk_usage(folder.parent).free / 1e6
     if free < _NEEDED_MB:
         return CatalogError(
@@ -163,6 +171,12 @@ def _first_line(error: Exception) -> str:
     """Return what went wrong without the statements and tracebacks that others write after or before it."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return next((line for line in reversed(lines) if "Error: " in line and line[0].isalpha()), lines[0]).strip(" .")
+
+
+def _without_password(database: str) -> str:
+    parts = urlsplit(database)
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{place}{parts.path}"
 
 
 class _Quieted:
@@ -196,10 +210,7 @@ def _context_class() -> Any:
 
 
 def make_app(folder: Path, readable: list[Path], api_key: str) -> Any:
-    """Return the ASGI application of the catalogue in ``folder``; uvicorn can serve it to others.
-
-    Its root is a ``CatalogOfBlueskyRuns``, so that ``databroker`` accepts it, and runs can be
-    exported as documents.
+    """Return the ASGI application of the catalogue in ``folder``, for one user who may do everything.
 
     Parameters
     ----------
@@ -210,21 +221,45 @@ def make_app(folder: Path, readable: list[Path], api_key: str) -> Any:
     api_key : str
         What clients must present.
     """
+    from tiled.config import Authentication
+    from tiled.server.app import build_app
+
+    authentication = Authentication(single_user_api_key=api_key, allow_anonymous_access=False)
+    return build_app(make_tree(folder, readable), authentication=authentication, server_settings=SETTINGS)
+
+
+# Files are shown as the arrays that were announced, never as they lie on the disk.
+SETTINGS = {"expose_raw_assets": False}
+
+
+def make_tree(folder: Path, readable: list[Path], database: str | None = None) -> Any:
+    """Return what a Tiled application shows: a ``CatalogOfBlueskyRuns``, so that ``databroker`` accepts it.
+
+    Runs can be exported as documents.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``catalog.db``, ``storage.db`` and ``data/``; with ``database`` only the latter.
+    readable : list of Path
+        Folders whose files it may show.
+    database : str, optional
+        ``postgresql://...`` of the database for catalogue and tables, made ready when it is empty.
+    """
     from bluesky_tiled_plugins.exporters import json_seq_exporter
     from tiled.catalog import from_uri
-    from tiled.config import Authentication
     from tiled.media_type_registration import default_serialization_registry
-    from tiled.server.app import build_app
 
     default_serialization_registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    database = folder / _DATABASE
+    file = folder / _DATABASE
     tree = from_uri(
-        f"sqlite:///{database}",
+        database or f"sqlite:///{file}",
         specs=[{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
-        writable_storage=[str(folder / "data"), f"sqlite:///{folder / 'storage.db'}"],
+        writable_storage=[str(folder / "data"), database or f"sqlite:///{folder / 'storage.db'}"],
         readable_storage=[str(path) for path in readable],
         # Looking whether there is something to do takes a process of its own.
-        init_if_not_exists=not database.exists(),
+        init_if_not_exists=database is not None or not file.exists(),
     )
-    return build_app(tree, authentication=Authentication(single_user_api_key=api_key))
+    guard_files(tree.context, [folder / "data", *readable])
+    return tree

@@ -23,12 +23,21 @@ class JournalSink:
         Where journals are made.
     notify : callable
         Told the path of a journal after each record.
+    begin : callable, optional
+        Told the path of a new journal, and a descriptor that keeps its lock until it is closed.
     durable : bool
         Bring every record to the disk at once.
     """
 
-    def __init__(self, folder: Path, notify: Callable[[Path], None], *, durable: bool = False):
-        self._folder, self._notify, self._durable = folder, notify, durable
+    def __init__(
+        self,
+        folder: Path,
+        notify: Callable[[Path], None],
+        begin: Callable[[Path, int], None] | None = None,
+        *,
+        durable: bool = False,
+    ):
+        self._folder, self._notify, self._begin, self._durable = folder, notify, begin, durable
         self._lock = threading.Lock()
         self._closed = False
         self._journals: dict[str, JournalWriter] = {}
@@ -48,7 +57,9 @@ class JournalSink:
             run = self._run_of(name, doc)
             if name == "start":
                 path = journal_path(self._folder, doc)
-                self._journals[run] = JournalWriter(path, durable=self._durable)
+                journal = self._journals[run] = JournalWriter(path, durable=self._durable)
+                if self._begin is not None:
+                    self._begin(path, journal.share_lock())
             if run not in self._journals:
                 raise CatalogError(
                     f"a {name} came of a run whose start was not recorded; subscribe the writer before the run begins"
@@ -56,9 +67,14 @@ class JournalSink:
             journal = self._journals[run]
             try:
                 journal.write(name, doc)
-            finally:
-                if name == "stop":  # even when the disk is full: then it is an orphan, which `recover` closes
+            except BaseException:
+                if name in ("start", "stop"):  # the disk is full: then it is an orphan, which `recover` closes
+                    journal.abandon()
                     self._forget(run)
+                raise
+            if name == "stop":
+                journal.close()
+                self._forget(run)
             self._notify(journal.path)
 
     def _run_of(self, name: str, doc: dict[str, Any]) -> str:
@@ -71,12 +87,13 @@ class JournalSink:
         return run
 
     def _forget(self, run: str) -> None:
-        self._journals.pop(run).close()
+        del self._journals[run]
         self._owner = {child: owner for child, owner in self._owner.items() if owner != run}
 
     def close(self) -> None:
         """Close the journals of runs that did not end and take nothing more. Idempotent."""
         with self._lock:
             self._closed = True
-            for run in list(self._journals):
+            for run, journal in list(self._journals.items()):
+                journal.abandon()
                 self._forget(run)

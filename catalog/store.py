@@ -168,7 +168,7 @@ class Catalog:
         self._presence: Presence | None = None
         self._opening = threading.Lock()
         self._drain = Drain(lambda: self.client)
-        self._sink = JournalSink(self._journals, self._drain.notify, durable=durable)
+        self._sink = JournalSink(self._journals, self._drain.notify, self._drain.begin, durable=durable)
 
     def __enter__(self) -> Catalog:
         return self

@@ -55,10 +55,12 @@ def _stream_documents(name: str, node: Any, run: str) -> Iterator[Document]:
 
 
 def _events(node: Any, parts: set[str], keys: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    if "internal" not in parts:
+    columns: dict[str, Any] = {}
+    for part in parts - set(keys):  # one table, or several where there are more than a thousand columns
+        table = node[part].read()
+        columns |= {key: table[key].tolist() for key in table.columns}
+    if not columns:
         return
-    table = node["internal"].read()
-    columns: dict[str, Any] = {key: table[key].tolist() for key in table.columns}
     arrays = {key: np.asarray(node[key].read()) for key in parts if key in keys}
     names = [key for key in keys if key in columns or key in arrays]
     for row, (seq_num, moment) in enumerate(zip(columns["seq_num"], columns["time"], strict=True)):

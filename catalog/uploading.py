@@ -3,83 +3,49 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..core.errors import CatalogError
+from .away import Fault, TiledAwayError, fault_of, reason_of
+from .casting import Caster
+from .compressing import compress
 from .documents import Document, unpacked, without_repeats
-from .journal import JournalTail, read_journal
+from .journal import JournalTail, lock, read_journal
 from .listing import write_state
+from .microbatches import MicroBatches
 
 _log = logging.getLogger(__name__)
-# Rows per write. One by one, Tiled takes forty times as long.
-BATCH = 100
+# How often a server may fail at a run that it began to take, before that is the run's fault.
+_TRIES = 6
 
 
-class Caster:
-    """Makes documents fit what Tiled and the schema accept; journals keep them as they were.
-
-    A column's type is fixed by its first batch, so that an integer or None in a column of
-    real numbers would make later rows unwritable.
-    """
-
-    def __init__(self) -> None:
-        self._keys: dict[str, dict[str, Any]] = {}
-
-    def __call__(self, name: str, doc: dict[str, Any]) -> dict[str, Any]:
-        """Return the document to write."""
-        if name == "descriptor":
-            self._keys[doc["uid"]] = doc["data_keys"]
-        if name == "event":
-            keys = self._keys[doc["descriptor"]]
-            data = {key: cast(value, keys[key]) for key, value in doc["data"].items()}
-            return {**doc, "data": data}
-        return doc
-
-
-def cast(value: Any, info: dict[str, Any]) -> Any:
-    """Return ``value`` in the type that its data key declares."""
-    match info["dtype"]:
-        case "number":
-            return np.nan if value is None else float(value)
-        case "integer":
-            return None if value is None else int(value)
-        case "boolean":
-            return None if value is None else bool(value)
-        case "string":
-            return "" if value is None else str(value)
-        case "array" if "external" not in info:
-            declared = info.get("dtype_numpy") or None
-            return np.asarray(value, dtype=declared if isinstance(declared, str) else None)
-        case _:
-            return value
+def tiled_writer(client: Any) -> MicroBatches:
+    """Return the writer of one run."""
+    return MicroBatches(client)
 
 
 def upload(client: Any, documents: Iterable[Document]) -> None:
     """Write a whole run into Tiled, in place of what may be there of it."""
     flat = list(without_repeats(documents))
-    uid = flat[0][1]["uid"]
-    if uid in client:
-        client[uid].delete(recursive=True, external_only=False)
     write, caster = tiled_writer(client), Caster()
+    _delete(client, flat[0][1]["uid"])
     for name, doc in flat:
         write(name, caster(name, doc))
 
 
-def tiled_writer(client: Any) -> Callable[[str, dict[str, Any]], None]:
-    """Return the writer of one run."""
-    from bluesky_tiled_plugins import TiledWriter
-
-    # Arrays go to files whatever their size: in the tables, short ones fail or come back as text.
-    return TiledWriter(client, max_array_size=0, batch_size=BATCH)
+def _delete(client: Any, uid: str) -> None:
+    if uid in client:
+        client[uid].delete(recursive=True, external_only=False)
 
 
 class RunUpload:
     """Follows the journal of one run and writes it into Tiled.
+
+    It holds the journal's lock, so that no other process does the same.
 
     Parameters
     ----------
@@ -87,51 +53,94 @@ class RunUpload:
         The journal.
     client : callable
         Returns the Tiled client; may take long, may fail.
+    lock : int, optional
+        Descriptor that holds the journal's lock, when this process writes it.
     """
 
-    def __init__(self, path: Path, client: Callable[[], Any]):
+    def __init__(self, path: Path, client: Callable[[], Any], lock: int | None = None):
         self._path = path
         self._client = client
-        self._tail = JournalTail(path)
+        self._lock = lock
+        self._failed = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._tail = JournalTail(self._path)
         self._caster = Caster()
-        self._write: Callable[[str, dict[str, Any]], None] | None = None
+        self._write: MicroBatches | None = None
         self._last: dict[str, int] = {}
         self._stream_of: dict[str, str] = {}
         self._again = False
         self._failure: str | None = None
 
     def advance(self) -> bool:
-        """Write what was journalled since the last call; return whether the run is over.
+        """Write what was journalled since the last call; return whether there is nothing left to do.
 
-        Never raises: what goes wrong is the run's state afterwards.
+        What the run is to blame for is its state afterwards.
+
+        Raises
+        ------
+        TiledAwayError
+            When Tiled is to blame; the next call begins the run again.
         """
         try:
-            for name, doc in unpacked(_until_ending(self._tail.read())):
-                self._again = self._again or self._repeats(name, doc)
-                if self._failure is None:
-                    self._forward(name, doc)
-                if name == "stop":
-                    self._finish()
-                    return True
+            return self._advance()
         except Exception as error:  # whatever Tiled, its server or the disk comes up with
-            self._reject(error)
-            return True
+            if _is_ending() or not self._is_tiled_to_blame(error):
+                self._reject(error)
+                return True
+            self._begin()
+            raise error if isinstance(error, TiledAwayError) else TiledAwayError(reason_of(error)) from error
+
+    def _advance(self) -> bool:
+        if self._lock is None:
+            self._lock = lock(self._path)
+        if self._lock is None:
+            return True  # who has it takes care of the run
+        for name, doc in unpacked(_until_ending(self._tail.read())):
+            self._again = self._again or self._repeats(name, doc)
+            if self._failure is None:
+                self._attempt(self._forward, name, doc)
+            if name == "stop":
+                self._finish()
+                return True
+        if self._failure is None and self._write is not None:
+            self._attempt(self._write.flush)
         return False
 
-    def _forward(self, name: str, doc: dict[str, Any]) -> None:
+    def _attempt(self, step: Callable[..., None], *arguments: Any) -> None:
         try:
-            if self._write is None:
-                client = self._client()
-                if doc["uid"] in client:  # an earlier attempt; what it left is replaced at the end
-                    self._failure = "it was begun before"
-                    return
-                self._write = tiled_writer(client)
-            self._write(name, self._caster(name, doc))
-        except Exception as error:  # tried once more as a whole at the end of the run
+            step(*arguments)
+        except Exception as error:
             if _is_ending():
                 raise
-            self._failure = _reason(error)
+            if self._is_tiled_to_blame(error):
+                raise TiledAwayError(reason_of(error)) from error
+            self._failure = reason_of(error)  # tried once more, as a whole, at the end of the run
             _log.warning("run %s is not in Tiled yet: %s", self._path.stem, self._failure)
+
+    def _is_tiled_to_blame(self, error: Exception) -> bool:
+        fault = fault_of(error)
+        if fault is Fault.UNCLEAR and self._write is not None:
+            self._failed += 1
+            return self._failed < _TRIES
+        return fault is not Fault.RUN
+
+    def _forward(self, name: str, doc: dict[str, Any]) -> None:
+        if self._write is None:
+            client = self._open()
+            write = tiled_writer(client)
+            _delete(client, doc["uid"])  # what an earlier attempt left
+            write(name, self._caster(name, doc))
+            self._write = write
+        else:
+            self._write(name, self._caster(name, doc))
+
+    def _open(self) -> Any:
+        try:
+            return self._client()
+        except CatalogError as error:
+            raise TiledAwayError(str(error)) from error
 
     def _repeats(self, name: str, doc: dict[str, Any]) -> bool:
         """Return whether this event was written before, which a rewind does."""
@@ -146,19 +155,29 @@ class RunUpload:
 
     def _finish(self) -> None:
         if self._again or self._failure is not None:
-            upload(self._client(), _until_ending(read_journal(self._path)))
+            upload(self._open(), _until_ending(read_journal(self._path)))
         write_state(self._path, "stored")
+        try:
+            compress(self._path)
+        except OSError as error:  # no room for both: it stays as it is
+            _log.info("the journal %s is not compressed: %s", self._path, error)
 
     def _reject(self, error: Exception) -> None:
         if _is_ending():
             _log.info("run %s goes to Tiled at the next opening: the process ends", self._path.stem)
             return
-        reason = _reason(error)
+        reason = reason_of(error)
         _log.warning("run %s is in the journal only: %s", self._path.stem, reason)
         try:
             write_state(self._path, f"rejected: {reason}")
         except OSError as trouble:  # the disk is full: then the state stays "pending"
             _log.warning("the state of %s cannot be written: %s", self._path.stem, trouble)
+
+    def close(self) -> None:
+        """Release the journal. Idempotent."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 def _until_ending(documents: Iterable[Document]) -> Iterator[Document]:
@@ -171,7 +190,3 @@ def _until_ending(documents: Iterable[Document]) -> Iterator[Document]:
 def _is_ending() -> bool:
     """Return whether the interpreter is ending, which ends Tiled and takes threads and pools away."""
     return threading._SHUTTING_DOWN  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".split("\n")[0][:500]

@@ -41,7 +41,7 @@ def end_badly(instrument: Any, loop: Any, tap: RunTap, error: Exception) -> Plan
         reason += f"; and it could not be confirmed that the instrument is safe: {_cause(failure)}"
     yield from _drop_bundle()
     yield from loop.abandon(reason)
-    if tap.uid and not isinstance(error, RunEngineControlException):  # the engine closes what a human ended, with their reason
+    if tap.uid and not isinstance(error, RunEngineControlException):  # else the engine closes it
         yield from bps.close_run(exit_status="fail", reason=reason)
     if cause is not error:
         raise cause

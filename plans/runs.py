@@ -10,6 +10,7 @@ from bluesky.utils import RunEngineInterrupted
 from rich.console import Console
 
 from ..catalog import Catalog, Run, decisions
+from ..catalog import open as open_catalog
 from ..catalog.report import report
 from ..catalog.store import shown
 from ..core.errors import CatalogError, DataError, InterruptedRun, ProbelineError
@@ -17,7 +18,8 @@ from ..core.interruption import ignore_interrupts
 from ..devices.factory import instrument_spec
 from .explore import explore
 from .progress import ProgressBar
-from .session import Session, open_session
+from .resume import instrument_of, resumable, resume
+from .session import Session, open_session, session_on
 
 
 def run_explore(
@@ -91,7 +93,43 @@ def explore_once(session: Session, *, seed: int, console: Console, arguments: Ma
     """
     options = {"seed": seed, **(arguments.get("agent_options") or {})}
     plan = explore(session.instrument, **{**arguments, "agent_options": options})
-    bar = ProgressBar(console, f"{session.instrument.name} {arguments.get('agent', 'auto')}")
+    return _watched(session, plan, f"{session.instrument.name} {arguments.get('agent', 'auto')}", console)
+
+
+def run_resume(uid: str | int, catalog: str | Path, *, console: Console) -> dict[str, Any]:
+    """Go on with an exploration that did not end well; write the report and return the summary of the new run.
+
+    The instrument is opened from the record: a twin at the state of its last recorded event.
+
+    Parameters
+    ----------
+    uid : str or int
+        The run, as a catalogue finds it.
+    catalog : str or Path
+        Folder of the catalogue, or address of a Tiled server.
+    console : Console
+        Where progress and warnings are shown.
+
+    Raises
+    ------
+    ProbelineError
+        When something is refused or fails; what was measured before is in the catalogue.
+    """
+    with open_catalog(catalog, create=False) as store:
+        store.client  # noqa: B018  # opens Tiled before a thread does
+        store.writer()  # closes what a dead process left open
+        earlier = resumable(store[uid], store)
+        with session_on(store, instrument_of(earlier)) as session:
+            label = f"{session.instrument.name} resumed"
+            run = _watched(session, resume(session.instrument, earlier, store), label, console)
+        run = stored(store, run, console)
+        path = written_report(store, run, console)
+    return {**summarize(run, catalog), "parent": earlier.uid, "report": path and str(path)}
+
+
+def _watched(session: Session, plan: Any, label: str, console: Console) -> Run:
+    """Run a plan that opens one run, with a progress bar; return that run."""
+    bar = ProgressBar(console, label)
     token = session.RE.subscribe(bar)
     uids: list[str] = []
     start = session.RE.subscribe(lambda _, doc: uids.append(doc["uid"]), "start")

@@ -16,6 +16,7 @@ from bluesky import RunEngine
 from ..catalog import Catalog
 from ..catalog import open as open_catalog
 from ..devices.factory import open_instrument
+from ..devices.instrument_file import InstrumentSpec
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,10 @@ def open_session(
 
 
 @contextlib.contextmanager
-def session_on(store: Catalog, instrument: str | Path, options: dict[str, Any] | None = None) -> Iterator[Session]:
-    """As :func:`open_session`, on a catalogue that is open and stays so."""
+def session_on(
+    store: Catalog, instrument: str | Path | InstrumentSpec, options: dict[str, Any] | None = None
+) -> Iterator[Session]:
+    """As :func:`open_session`, on a catalogue that is open and stays so, and of any instrument."""
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(run_engine())
         device = open_instrument(instrument, data_root=store.data_root, options=options)

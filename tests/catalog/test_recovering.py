@@ -33,14 +33,24 @@ class Tiled:
         self.taken = []
 
     def writer(self, client):
-        def write(name, doc):
-            self.taken.append(name)
-            if name == "stop":
-                client[doc["run_start"]] = Held(client, doc["run_start"])
-
-        return write
+        return Taking(self.taken, client)
 
     def close(self):
+        pass
+
+
+class Taking:
+    """Its writer."""
+
+    def __init__(self, taken, client):
+        self._taken, self._client = taken, client
+
+    def __call__(self, name, doc):
+        self._taken.append(name)
+        if name == "stop":
+            self._client[doc["run_start"]] = Held(self._client, doc["run_start"])
+
+    def flush(self):
         pass
 
 
@@ -263,9 +273,9 @@ def test_a_late_notification_does_not_store_a_run_again(tmp_path, monkeypatch, t
     made = []
 
     class Counted(uploading.RunUpload):
-        def __init__(self, path, client):
+        def __init__(self, path, client, lock=None):
             made.append(path)
-            super().__init__(path, client)
+            super().__init__(path, client, lock)
 
     monkeypatch.setattr(draining, "RunUpload", Counted)
     paths = set()

@@ -61,6 +61,17 @@ def test_another_candidate_is_reported(explored):
     assert report.identical == 1
     assert report.first_difference["what"] == "candidate"
     assert report.first_difference["recorded"] == -1
+    assert report.first_difference["recorded_acquisition"] is None  # there is no such candidate
+
+
+def test_another_choice_is_scored(explored):
+    original = Run.from_documents(documents_of(explored))
+    event = original.documents_of("optimization").events[5]["data"]
+    report = catalogs.replay(changed(documents_of(explored), "optimization", 5, candidate=event["candidate"] + 40))
+    found = report.first_difference
+    assert found["replayed"] == event["candidate"]
+    assert found["replayed_acquisition"] == event["acquisition"]
+    assert found["recorded_acquisition"] is None or found["recorded_acquisition"] < found["replayed_acquisition"]
 
 
 def test_another_problem_is_reported(explored):

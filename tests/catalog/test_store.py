@@ -1,6 +1,7 @@
 """Opening catalogues and finding runs in them."""
 
 import errno
+import gzip
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import pytest
 import uvicorn
 
 from probeline import catalog as catalogs
+from probeline.catalog.compressing import is_compressed
 from probeline.catalog.serving import RemoteTiled, make_app
 from probeline.catalog.store import shown
 from probeline.catalog.tiled_run import tiled_run
@@ -36,10 +38,18 @@ def journal_only(tmp_path, monkeypatch):
     """A catalogue whose Tiled takes everything and keeps nothing."""
     from probeline.catalog import uploading
 
-    monkeypatch.setattr(uploading, "tiled_writer", lambda client: lambda name, doc: None)
+    monkeypatch.setattr(uploading, "tiled_writer", lambda client: Taking())
     with catalogs.open(tmp_path / "c") as catalog:
         monkeypatch.setattr(catalog, "_open_tiled", NoTiled)
         yield catalog
+
+
+class Taking:
+    def __call__(self, name, doc):
+        pass
+
+    def flush(self):
+        pass
 
 
 class NoTiled:
@@ -153,7 +163,8 @@ def test_a_line_says_what_the_run_was(journal_only):
 def damage(catalog, number):
     """Break one letter in record ``number``, from 1, of the only journal."""
     (path,) = (catalog.root / "journal").glob("*.journal")
-    lines = path.read_bytes().splitlines(keepends=True)
+    content = path.read_bytes()
+    lines = (gzip.decompress(content) if is_compressed(path) else content).splitlines(keepends=True)
     lines[number - 1] = lines[number - 1][:-3] + b"?" + lines[number - 1][-2:]
     path.write_bytes(b"".join(lines))
 

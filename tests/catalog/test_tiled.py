@@ -124,6 +124,9 @@ class Refusing:
         if name == self._name:
             raise RuntimeError("no room for this")
 
+    def flush(self):
+        pass
+
 
 @pytest.mark.parametrize("name", ["start", "descriptor", "event", "stop"])
 def test_a_failing_tiled_does_not_touch_the_run(catalog, engine, camera, sensor, monkeypatch, name):
@@ -173,7 +176,7 @@ def test_a_stuck_tiled_does_not_hold_up_the_run(catalog, engine, camera, sensor,
     def wait(client):
         entered.set()
         assert stuck.wait(60)
-        return lambda name, doc: None
+        return Refusing("nothing")
 
     monkeypatch.setattr(uploading, "tiled_writer", wait)
     engine.subscribe(catalog.writer())

@@ -1,0 +1,87 @@
+"""What it costs to read a run again, and to decide again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+from event_model import compose_run
+
+from probeline.agents.spec import make_agent
+from probeline.catalog import load, replay
+from probeline.catalog import open as open_catalog
+from probeline.catalog.replaying import problem_of
+from probeline.plans.explore import explore
+from probeline.plans.session import open_session
+
+SIDE, STEPS = 75, 64
+POINTS = 60
+
+
+def measure(folder: Path) -> list[tuple[str, str, str, bool]]:
+    """Return the rows of this part."""
+    wall = load_seconds(folder / "map")
+    ratio = replay_ratio(folder / "replay")
+    return [
+        (f"load of {SIDE} x {SIDE} points with {STEPS}-point spectra, wall", "<= 0.3 s", f"{wall:.2f} s", wall <= 0.3),
+        ("replay over the agent's own time (CPU)", "<= 1.10x", f"{ratio:.2f}x", ratio <= 1.10),
+    ]
+
+
+def load_seconds(folder: Path) -> float:
+    """Return the wall seconds of opening and loading a finished map, the best of three."""
+    run = compose_run()
+    key = {"source": "benchmark", "dtype": "number", "shape": []}
+    spectrum = {
+        "source": "benchmark", "dtype": "array", "dtype_numpy": "<f8", "shape": [1, STEPS], "dims": ["channel", "bias"],
+    }  # fmt: skip
+    stream = run.compose_descriptor(name="primary", data_keys={"x": key, "y": key, "spectrum": spectrum})
+    rng = np.random.default_rng(0)
+    with open_catalog(folder) as catalog:
+        write = catalog.writer()
+        write("start", dict(run.start_doc))
+        write("descriptor", dict(stream.descriptor_doc))
+        for number in range(SIDE**2):
+            y, x = divmod(number, SIDE)
+            data = {"x": float(x), "y": float(y), "spectrum": rng.standard_normal((1, STEPS))}
+            write("event", dict(stream.compose_event(data=data, timestamps=dict.fromkeys(data, 0.0), validate=False)))
+        write("stop", dict(run.compose_stop()))
+        catalog.flush(timeout=600)
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            tree = load(catalog[-1])
+            assert tree["primary"]["spectrum"].shape == (SIDE**2, 1, STEPS)
+            times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def replay_ratio(folder: Path) -> float:
+    """Return the CPU-seconds of ``replay`` over those of the agent alone with the same outcomes; median of three."""
+    with open_session("sim-pfm", folder, {"seed": 0}) as session:
+        (uid,) = session.RE(explore(session.instrument, points=POINTS))
+        run = session.catalog[uid]
+    problem = problem_of(run)
+    ratios = []
+    for _ in range(3):
+        began = time.process_time()
+        answer = replay(run)
+        whole = time.process_time() - began
+        assert answer.exact
+        ratios.append(whole / _alone(run, problem))
+    return float(np.median(ratios))
+
+
+def _alone(run, problem) -> float:
+    """Return the CPU-seconds of making the agent, suggesting, explaining and ingesting, without any record."""
+    stream = run.documents_of("outcome")
+    rows = [stream.events[seq]["data"] for seq in stream.seq_nums]
+    name = problem.objective
+    began = time.process_time()
+    agent = make_agent(run.start["probeline"]["agent"], problem)
+    for row in rows:
+        (point,) = agent.suggest(1)
+        agent.explain(point)
+        agent.ingest([{**point, name: row["objective"], f"{name}_sigma": row["sigma"]}])
+    return time.process_time() - began
