@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# Units of the axes of every measurement; the others are counted or named.
+AXIS_UNITS = {"bias": "V", "energy": "eV"}
+
 
 @dataclass(frozen=True)
 class Measurement:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ...analysis.measurement import AXIS_UNITS
 from ...core.errors import DataError, UnknownNameError
 from ..documents import Stream
 from ..measurements import measurement_from
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PARTS = ("survey", "spectra", "decisions")
-_AXIS_UNITS = {"bias": "V", "energy": "eV"}  # the units of Measurement.coords
 
 
 class Content:
@@ -119,7 +119,7 @@ def _collect(groups: dict[str, Spectra], stream: Stream, event: Mapping[str, Any
     """Put one event into the group that has its axes and settings, or into a new one."""
     found = measurement_from(stream.descriptors[event["descriptor"]], event, key)
     dims = list(found.dims)[1:]
-    axes = [Axis(dim, list(found.coords[dim]), _AXIS_UNITS.get(dim, "")) for dim in dims]
+    axes = [Axis(dim, list(found.coords[dim]), AXIS_UNITS.get(dim, "")) for dim in dims]
     same = json.dumps([found.data.shape, [axis.values for axis in axes], dict(found.settings)], default=str)
     if same not in groups:
         name = found.kind if not groups else f"{found.kind}_{len(groups) + 1}"
