@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 
 from probeline import catalog as catalogs
-from probeline.catalog.journal import JournalWriter
+from probeline.catalog.appending import JournalWriter
 from probeline.catalog.listing import journal_path, write_state
 from probeline.core.rng import generator
 

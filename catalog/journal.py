@@ -3,15 +3,12 @@
 Format version 1, described in ``docs/reference/journal.md``: one record per line, made of its
 CRC-32 (8 hex digits), a space and JSON. The first record is the header
 ``{"format": "probeline-journal", "version": 1}``, every further one ``[name, document]``.
-Journals whose run Tiled holds are compressed (:mod:`.compressing`); readers take both.
+They are written by :mod:`.appending`; those whose run Tiled holds are compressed (:mod:`.compressing`), readers
+take both.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
-import time
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -19,160 +16,15 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..core.errors import CatalogError, JournalError
-from .codec import decode, encode
-from .compressing import DAMAGES, is_compressed, last_lines, open_plain
+from .codec import decode
+from .compressing import DAMAGES, last_lines, open_plain
 
 FORMAT = "probeline-journal"
 VERSION = 1
-_SYNC_EVERY_S = 1.0
 
 
 class JournalWarning(UserWarning):
     """The last record of a journal was torn by a crash and is left out."""
-
-
-class JournalInUseError(CatalogError):
-    """Somebody, here or in another process, is writing this journal."""
-
-
-class JournalWriter:
-    """Appends documents of one run to a new file, or to the one that a dead process left.
-
-    The file is locked as long as it is open (``flock``), so that others can tell a run that goes
-    on from one whose process died.
-
-    Every record is handed to the operating system before :meth:`write` returns, so a killed
-    process loses nothing; ``start`` and ``stop`` reach the disk, and so does any record that
-    is written more than a second after the last time, so a power cut costs little more.
-
-    Parameters
-    ----------
-    path : Path
-        File to create; it must not exist. With ``resume``, the file to continue.
-    durable : bool
-        Bring every record to the disk at once (slower).
-    resume : bool
-        Continue an existing journal; a torn last record is cut off.
-
-    Raises
-    ------
-    JournalInUseError
-        When a journal to continue is still being written.
-    JournalError
-        When a journal to continue is damaged before its last record, or compressed.
-    CatalogError
-        When the file cannot be created or opened.
-    """
-
-    def __init__(self, path: Path, *, durable: bool = False, resume: bool = False):
-        self.path = path
-        self._durable = durable
-        self._synced = 0.0
-        try:
-            self._file = open(path, "r+b" if resume else "xb", buffering=0)  # noqa: SIM115  # open as long as the run
-        except OSError as error:
-            raise _refused(path, error) from error
-        if resume:
-            self._resume()
-            return
-        # Waits for one who looks whether this is an orphan. Where a file system knows no locks, nobody can tell.
-        with contextlib.suppress(OSError):
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-        self._append(encode({"format": FORMAT, "version": VERSION}))
-
-    def _resume(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_compressed(self.path):
-                raise JournalError(f"{self.path} is compressed: its run is over, nothing can be added")
-            tail = JournalTail(self.path)
-            documents = sum(1 for _ in tail.read())
-            end = self._file.seek(0, os.SEEK_END)
-            if documents:  # else it may be anything
-                self._file.truncate(end - tail.torn)
-                self._file.seek(end - tail.torn)
-        except OSError as error:  # locked, or on a file system without locks
-            self._file.close()
-            raise JournalInUseError(f"the journal {self.path} is being written: {error}") from error
-        except BaseException:
-            self._file.close()
-            raise
-
-    def write(self, name: str, doc: dict[str, Any]) -> None:
-        """Append one document.
-
-        Raises
-        ------
-        CatalogError
-            When the disk is full or gone; what was written before stays readable.
-        """
-        self._append(encode([name, doc]), sync=name in ("start", "stop"))
-
-    def _append(self, content: bytes, *, sync: bool = False) -> None:
-        record = b"%08x %s\n" % (zlib.crc32(content), content)
-        start = written = 0
-        try:
-            start = self._file.tell()
-            while written < len(record):  # an unbuffered write may stop early
-                written += self._file.write(record[written:])
-            now = time.monotonic()
-            if sync or self._durable or now - self._synced > _SYNC_EVERY_S:
-                os.fsync(self._file.fileno())
-                self._synced = now
-        except ValueError as error:  # closed, because an earlier failure could not be repaired
-            raise _refused(self.path, error) from error
-        except OSError as error:
-            self._cut(start)
-            raise _refused(self.path, error) from error
-
-    def _cut(self, size: int) -> None:
-        """Remove half a record, so that what follows later is not damage in the middle."""
-        try:
-            self._file.truncate(size)
-            self._file.seek(size)
-        except OSError:
-            self._file.close()
-
-    def share_lock(self) -> int:
-        """Return a descriptor that keeps the lock until it is closed too, also after :meth:`close`."""
-        return os.dup(self._file.fileno())
-
-    def abandon(self) -> None:
-        """Close the file and give up its lock, whoever shares it: nobody will end the run. Idempotent."""
-        if not self._file.closed:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(self._file, fcntl.LOCK_UN)
-            self._file.close()
-
-    def close(self) -> None:
-        """Close the file. Idempotent."""
-        self._file.close()
-
-
-def lock(path: Path) -> int | None:
-    """Return a descriptor that locks a journal until it is closed; None while another holds the lock.
-
-    Raises
-    ------
-    OSError
-        When the journal cannot be opened.
-    """
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except OSError:  # a file system without locks, where nobody can tell
-        pass
-    return descriptor
-
-
-def _refused(path: Path, error: OSError | ValueError) -> CatalogError:
-    return CatalogError(
-        f"the journal {path} cannot be written: {error}; free space on the disk or choose another catalogue, "
-        "then repeat the run: what was acknowledged is in the journal"
-    )
 
 
 def read_journal(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

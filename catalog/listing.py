@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from ..core.errors import DataError
+from ..core.errors import CatalogError, DataError
 from .documents import unpacked
 from .journal import JournalTail, last_record
 from .writing import write_whole
@@ -61,7 +61,15 @@ class RunInfo:
 
 
 def journal_path(folder: Path, start: dict[str, Any]) -> Path:
-    """Return the journal of the run with this start document; names sort by time."""
+    """Return the journal of the run with this start document; names sort by time.
+
+    Raises
+    ------
+    CatalogError
+        When its uid would lead to another folder.
+    """
+    if "/" in start["uid"]:
+        raise CatalogError(f"the uid {start['uid']!r} was refused: it names a file, so it holds no '/'; use a UUID")
     return folder / f"{int(start['time'] * 1000):014d}-{start['uid']}{SUFFIX}"
 
 

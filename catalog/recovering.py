@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import DataError
+from .appending import JournalInUseError, JournalWriter
 from .documents import unpacked
-from .journal import JournalInUseError, JournalTail, JournalWriter, last_record
+from .journal import JournalTail, last_record
 
 _log = logging.getLogger(__name__)
 

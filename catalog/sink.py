@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import CatalogError
-from .journal import JournalWriter
+from .appending import JournalWriter
 from .listing import journal_path
+from .syncing import Syncer
 
 
 class JournalSink:
-    """A document callback that journals, then says so.
+    """A document callback that journals, then says so; what it wrote is on the disk within a second.
 
     Safe to call from several threads: monitored signals emit from their own.
 
@@ -40,6 +41,7 @@ class JournalSink:
         self._folder, self._notify, self._begin, self._durable = folder, notify, begin, durable
         self._lock = threading.Lock()
         self._closed = False
+        self._syncer = Syncer()
         self._journals: dict[str, JournalWriter] = {}
         self._owner: dict[str, str] = {}
 
@@ -75,6 +77,8 @@ class JournalSink:
             if name == "stop":
                 journal.close()
                 self._forget(run)
+            elif journal.unsynced:
+                self._syncer.owe(journal)
             self._notify(journal.path)
 
     def _run_of(self, name: str, doc: dict[str, Any]) -> str:
@@ -95,5 +99,7 @@ class JournalSink:
         with self._lock:
             self._closed = True
             for run, journal in list(self._journals.items()):
+                journal.sync()
                 journal.abandon()
                 self._forget(run)
+        self._syncer.close()

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import CatalogError
+from .appending import lock
 from .away import Fault, TiledAwayError, fault_of, reason_of
 from .casting import Caster
 from .compressing import compress
 from .documents import Document, unpacked, without_repeats
-from .journal import JournalTail, lock, read_journal
+from .journal import JournalTail, read_journal
 from .listing import write_state
 from .microbatches import MicroBatches
 

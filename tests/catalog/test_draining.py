@@ -13,10 +13,11 @@ import pytest
 from probeline import catalog as catalogs
 from probeline.catalog import drain as draining
 from probeline.catalog import uploading
+from probeline.catalog.appending import JournalWriter, lock
 from probeline.catalog.away import Fault, fault_of
 from probeline.catalog.compressing import is_compressed
 from probeline.catalog.drain import Drain
-from probeline.catalog.journal import JournalWriter, lock, read_journal
+from probeline.catalog.journal import read_journal
 from probeline.catalog.listing import read_state
 from probeline.catalog.tiled_run import tiled_run
 from probeline.core.errors import CatalogError

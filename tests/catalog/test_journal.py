@@ -14,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from probeline.catalog import compressing, journal
+from probeline.catalog import appending, compressing, journal
+from probeline.catalog.appending import JournalWriter, lock
 from probeline.catalog.codec import decode, encode
 from probeline.catalog.compressing import compress, is_compressed
-from probeline.catalog.journal import JournalTail, JournalWarning, JournalWriter, last_record, lock, read_journal
+from probeline.catalog.journal import JournalTail, JournalWarning, last_record, read_journal
+from probeline.catalog.sink import JournalSink
 from probeline.core.errors import CatalogError, JournalError
 
 DTYPES = st.sampled_from(["<f8", ">f4", "<f2", "<i8", "|u1", "|b1", "<c16", "<U3", "|S4", "<M8[ns]"])
@@ -289,28 +291,35 @@ def test_a_full_disk_is_said_and_leaves_the_journal_whole(written, monkeypatch):
 
 
 def test_an_existing_file_is_never_written_over(written):
+    before = written[0].read_bytes()
     with pytest.raises(CatalogError, match="exists"):
         JournalWriter(written[0])
+    assert written[0].read_bytes() == before
 
 
-def synced(monkeypatch, tmp_path, *, durable, clock):
-    """Return after which of six documents the disk was waited for."""
+def test_names_that_no_journal_can_have_are_refused(tmp_path):
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    sink = JournalSink(folder, lambda path: None)
+    for uid in ("../../elsewhere", "a\0b", "\ud800", "x" * 300):
+        with pytest.raises(CatalogError, match=r"was refused|cannot be written"):
+            sink("start", {"uid": uid, "time": 1.0})
+    sink.close()
+    assert list(tmp_path.rglob("*")) == [folder]
+
+
+@pytest.mark.parametrize(("durable", "expected"), [(False, [0, 3]), (True, [0, 1, 2, 3])])
+def test_the_disk_is_waited_for_at_both_ends_or_each_time(monkeypatch, tmp_path, durable, expected):
     calls, steps = [], [0]
-    monkeypatch.setattr(journal.os, "fsync", lambda number: calls.append(steps[-1]))
-    monkeypatch.setattr(journal.time, "monotonic", lambda: clock[steps[-1]])
-    writer = JournalWriter(tmp_path / f"{durable}.journal", durable=durable)
+    monkeypatch.setattr(appending.os, "fsync", lambda number: calls.append(steps[-1]))
+    writer = JournalWriter(tmp_path / "a.journal", durable=durable)
     calls.clear()
-    for step, name in enumerate(["start", "event", "event", "event", "event", "stop"]):
+    for step, name in enumerate(["start", "event", "event", "stop"]):
         steps.append(step)
         writer.write(name, {})
+        assert writer.unsynced is (step not in expected)
     writer.close()
-    return calls
-
-
-def test_the_disk_is_waited_for_at_both_ends_and_every_second(monkeypatch, tmp_path):
-    clock = [100.0, 100.2, 100.9, 101.1, 101.2, 101.3]
-    assert synced(monkeypatch, tmp_path, durable=False, clock=clock) == [0, 3, 5]
-    assert synced(monkeypatch, tmp_path, durable=True, clock=clock) == [0, 1, 2, 3, 4, 5]
+    assert calls == expected
 
 
 def test_a_tail_continues_where_it_was(tmp_path):

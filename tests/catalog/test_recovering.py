@@ -9,8 +9,9 @@ import pytest
 from probeline import catalog as catalogs
 from probeline.catalog import drain as draining
 from probeline.catalog import uploading
+from probeline.catalog.appending import JournalInUseError, JournalWriter
 from probeline.catalog.drain import Drain
-from probeline.catalog.journal import JournalInUseError, JournalWriter, read_journal
+from probeline.catalog.journal import read_journal
 from probeline.catalog.listing import read_state
 from probeline.catalog.sink import JournalSink
 from probeline.core.errors import CatalogError, JournalError
