@@ -1,12 +1,14 @@
-"""The command line: ``probeline demo | explore | runs | show | replay | report | export | instruments | describe``."""
+"""The command line: ``probeline demo | explore | runs | show | replay | report | export | serve | instruments ...``."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import datetime
+import functools
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -38,6 +40,12 @@ SeedOption = Annotated[
         min=0,
         help="Seed of the agent and of the world of a twin, over that of an instrument file. Without it the file's "
         "own stays for the world, and whatever has none gets 0.",
+    ),
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        help="postgresql://user@host/name that keeps catalogue and tables; with a password: in PROBELINE_DATABASE."
     ),
 ]
 UidArgument = Annotated[str, typer.Argument(help="Uid of the run or how it begins; `last` is the newest.")]
@@ -238,6 +246,38 @@ def export(
         run = _find(store, uid)
         written = export_run(run, path, what=what, force=force)
     _answer(as_json, {"uid": run.uid, "file": str(written), "bytes": written.stat().st_size}, "export")
+
+
+@app.command()
+def serve(
+    catalog: Annotated[Path, typer.Option("--catalog", help="Folder of the catalogue.")] = Path(DEFAULT_CATALOG),
+    host: Annotated[str, typer.Option(help="Where to listen; other computers reach 127.0.0.1 by an SSH tunnel.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    public: Annotated[bool, typer.Option("--public", help="Allow a host that others reach, unencrypted.")] = False,
+    database: DatabaseOption = None,
+    readable: Annotated[
+        list[Path] | None, typer.Option(help="Further folder whose frames may be shown; may be repeated.")
+    ] = None,
+) -> None:
+    """Serve a catalogue to other processes and to browsers, with a key for writers and one for readers."""
+    from .catalog.server import serve as serve_catalog
+
+    say = functools.partial(print, flush=True)
+    serve_catalog(catalog, host, port, public=public, database=_database(database), readable=readable or (), say=say)
+
+
+def _database(option: str | None) -> str | None:
+    """Return the address of the database; one with a password only comes from the environment."""
+    from .catalog.database import checked, password_of
+
+    if option is not None and password_of(checked(option)) is not None:
+        raise RefusedError(
+            "a password on the command line can be read by everybody on this computer; put the whole address into "
+            "PROBELINE_DATABASE, or the password into PGPASSWORD or ~/.pgpass"
+        )
+    return option or os.environ.get("PROBELINE_DATABASE")
 
 
 @app.command()

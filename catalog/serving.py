@@ -14,9 +14,9 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..core.errors import CatalogError
+from .database import add_tables, prepare, scrubbed, without_password
 from .guarding import guard_files
 
 _log = logging.getLogger(__name__)
@@ -151,9 +151,10 @@ def _set_aside(folder: Path) -> None:
 def refused(folder: Path, error: Exception, database: str | None = None) -> CatalogError:
     """Return in a line why Tiled cannot be opened, without the password of a database."""
     if database is not None:
+        reason = scrubbed(_first_line(error), database)
         return CatalogError(
-            f"the database {_without_password(database)} cannot be used: {_first_line(error)}; check that it runs, its "
-            "address and the rights of its user; what was recorded is in the journals"
+            f"the database {without_password(database)} cannot be used: {reason}; check that it runs, its address and "
+            "the rights of its user; what was recorded is in the journals"
         )
     free = shutil.disk_usage(folder.parent).free / 1e6
     if free < _NEEDED_MB:
@@ -171,12 +172,6 @@ def _first_line(error: Exception) -> str:
     """Return what went wrong without the statements and tracebacks that others write after or before it."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return next((line for line in reversed(lines) if "Error: " in line and line[0].isalpha()), lines[0]).strip(" .")
-
-
-def _without_password(database: str) -> str:
-    parts = urlsplit(database)
-    place = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{place}{parts.path}"
 
 
 class _Quieted:
@@ -247,19 +242,26 @@ def make_tree(folder: Path, readable: list[Path], database: str | None = None) -
         ``postgresql://...`` of the database for catalogue and tables, made ready when it is empty.
     """
     from bluesky_tiled_plugins.exporters import json_seq_exporter
-    from tiled.catalog import from_uri
+    from tiled.catalog.adapter import CatalogContainerAdapter, Context, RootNode
     from tiled.media_type_registration import default_serialization_registry
+    from tiled.server.settings import DatabaseSettings
+    from tiled.utils import ensure_specified_sql_driver
 
     default_serialization_registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)
     (folder / "data").mkdir(parents=True, exist_ok=True)
     file = folder / _DATABASE
-    tree = from_uri(
-        database or f"sqlite:///{file}",
-        specs=[{"name": "CatalogOfBlueskyRuns", "version": "3.0"}],
-        writable_storage=[str(folder / "data"), database or f"sqlite:///{folder / 'storage.db'}"],
+    uri = database or f"sqlite:///{file}"
+    if database or not file.exists():
+        prepare(uri)
+    # As tiled.catalog.from_uri does it, but asking connections first whether a database that can be started
+    # again is still there.
+    context = Context(
+        DatabaseSettings(uri=ensure_specified_sql_driver(uri), max_overflow=10, pool_pre_ping=database is not None),
+        writable_storage=[str(folder / "data"), *([] if database else [f"sqlite:///{folder / 'storage.db'}"])],
         readable_storage=[str(path) for path in readable],
-        # Looking whether there is something to do takes a process of its own.
-        init_if_not_exists=database is not None or not file.exists(),
     )
-    guard_files(tree.context, [folder / "data", *readable])
-    return tree
+    if database:
+        add_tables(context, database)
+    guard_files(context, [folder / "data", *readable])
+    specs = [{"name": "CatalogOfBlueskyRuns", "version": "3.0"}]
+    return CatalogContainerAdapter(context, RootNode(None, specs, None))

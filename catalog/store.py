@@ -73,15 +73,20 @@ def shown(where: str | Path) -> str:
     return str(where).partition("?")[0] if is_address(str(where)) else str(where)
 
 
-def _folder_of_server(uri: str) -> Path:
+def folder_of_servers() -> Path:
+    """Return where this user's sessions keep journals and data files of what they record into servers."""
     from platformdirs import user_data_path
 
+    return user_data_path("probeline") / "servers"
+
+
+def _folder_of_server(uri: str) -> Path:
     try:
         parts = urlsplit(uri)
     except ValueError as error:
         raise CatalogError(f"{shown(uri)} is no address of a server: {error}; check it") from error
     place = "".join(char if char.isalnum() else "-" for char in parts.netloc.split("@")[-1] + parts.path.rstrip("/"))
-    return user_data_path("probeline") / "servers" / place
+    return folder_of_servers() / place
 
 
 def _check_marker(root: Path, *, create: bool) -> None:
