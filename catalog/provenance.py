@@ -9,9 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..core.registry import Registry
+
 # Everything that decides where is measured, or how the record looks.
 DECIDING = (
-    "numpy", "torch", "scipy", "scikit-learn", "scikit-image", "bluesky", "ophyd",
+    "numpy", "torch", "scipy", "scikit-learn", "scikit-image", "pydantic", "bluesky", "ophyd", "event-model", "h5py",
 )  # fmt: skip
 
 
@@ -23,7 +25,7 @@ def code_version() -> dict[str, Any]:
     dict
         ``version`` of probeline; ``git`` (``{"hash", "dirty"}`` of the source tree, None outside of
         one); ``packages``, name to version; ``machine`` (``host``, ``platform``, ``python``);
-        ``operator``, the login name.
+        ``operator``, the login name, None without one.
     """
     return {
         "version": version("probeline"),
@@ -32,6 +34,18 @@ def code_version() -> dict[str, Any]:
         "machine": {"host": platform.node(), "platform": platform.platform(), "python": platform.python_version()},
         "operator": _operator(),
     }
+
+
+def providers(*names: tuple[Registry, str]) -> dict[str, str]:
+    """Return name and version of the packages that registered names come from, but for probeline itself.
+
+    Parameters
+    ----------
+    *names : (Registry, str)
+        A registry, and a name in it; one that is not registered comes from nowhere.
+    """
+    found = (registry.provider(name) for registry, name in names)
+    return {package: version for package, version in filter(None, found) if package != "probeline"}
 
 
 def _version(name: str) -> str | None:
@@ -59,8 +73,8 @@ def _ask_git(source: Path, *command: str) -> str:
     return done.stdout
 
 
-def _operator() -> str:
+def _operator() -> str | None:
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container without a user database
-        return ""
+        return None

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 # What every table of decisions has, and its value where a decision has no outcome.
-_OUTCOME = {"status": None, "reason": None, "objective": math.nan, "sigma": math.nan, "flag": None}
+_OUTCOME = {
+    "status": None, "reason": None, "objective": math.nan, "sigma": math.nan, "quality": math.nan, "flag": None,
+    "measure_s": math.nan, "clock": math.nan, "best": math.nan,
+}  # fmt: skip
 
 
 def as_run(run: Any) -> Run:

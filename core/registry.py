@@ -39,6 +39,13 @@ class Registry:
             return point.load()
         raise UnknownNameError(self._kind, name, self.names())
 
+    def provider(self, name: str) -> tuple[str, str] | None:
+        """Return name and version of the package that registers ``name``; None where none does."""
+        for point in entry_points(group=self._group, name=name):
+            if point.dist is not None:
+                return point.dist.name, point.dist.version
+        return None
+
 
 BACKENDS = Registry("probeline.backends", "instrument")
 AGENTS = Registry("probeline.agents", "agent")

@@ -143,7 +143,7 @@ class ClosedLoop:
             if (yield from self._finished()):
                 break
             pending = following or worker.submit("suggest", 1)
-        yield from self._record_posterior(worker)
+        yield from self._record_posterior(worker, self._decision)
 
     def _agent(self, problem: Problem) -> Any:
         """Return the agent, which in a resumed run knows all that was taken over."""
@@ -290,7 +290,7 @@ class ClosedLoop:
         self._done += 1
         self._refusals = 0
         if self._done % POSTERIOR_EVERY == 0 and self._done < self._settings.points:
-            yield from self._record_posterior(worker)
+            yield from self._record_posterior(worker, self._decision + 1)
 
     def _measured_value(self, point: Admitted) -> Plan:
         """Measure at ``point`` and return the scalar of the recorded event and the clock (s) at its end."""
@@ -380,12 +380,13 @@ class ClosedLoop:
             self.reason = f"{spent:.0f} of {limit:.0f} s of instrument time spent; the next point would exceed it"
         return bool(self.reason)
 
-    def _record_posterior(self, worker: AgentWorker) -> Plan:
+    def _record_posterior(self, worker: AgentWorker, made: int) -> Plan:
+        """Record what the agent believes after ``made`` decisions."""
         future = worker.submit("posterior")
         yield from self._wait_for_agent(future)
         maps = future.result()
         yield from emit(
             self._posteriors, "posterior",
-            decision=self._decision, mean=maps["mean"], std=maps["std"], acquisition=maps["acquisition"],
+            decision=made, mean=maps["mean"], std=maps["std"], acquisition=maps["acquisition"],
         )  # fmt: skip
         yield from bps.checkpoint()  # the next posterior must not be replayed as this one

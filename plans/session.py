@@ -17,6 +17,7 @@ from ..catalog import Catalog
 from ..catalog import open as open_catalog
 from ..devices.factory import open_instrument
 from ..devices.instrument_file import InstrumentSpec
+from .metadata import bind_metadata
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Session:
     Attributes
     ----------
     RE : RunEngine
-        Every document goes to the journal before anything else sees it.
+        Every document goes to the journal before anything else sees it; every run says what was measured, with what.
     instrument : SPM or STEM
         Connected.
     catalog : Catalog
@@ -73,6 +74,7 @@ def session_on(
         engine = stack.enter_context(run_engine())
         device = open_instrument(instrument, data_root=store.data_root, options=options)
         stack.callback(device.close)
+        bind_metadata(engine, device)
         engine.subscribe(store.writer())
         stack.callback(_abort_paused, engine)
         stack.enter_context(_orderly_termination(engine))

@@ -107,10 +107,10 @@ class Facts:
     """
 
     def __init__(self, run: Run):
-        if "probeline" not in run.start:
+        if "candidates" not in (run.start.get("probeline") or {}):
             raise DataError(
                 f"run {run.uid} ({run.start.get('plan_name', 'no plan name')}) is not a run of explore: its start "
-                "document has no block 'probeline'; there is no report of other plans"
+                "document does not say how candidates were found; there is no report of other plans"
             )
         self.run = run
         self.about: dict[str, Any] = run.start["probeline"]

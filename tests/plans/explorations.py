@@ -6,6 +6,7 @@ from probeline import catalog as catalogs
 from probeline.catalog.sink import JournalSink
 from probeline.devices.factory import open_instrument
 from probeline.plans.explore import explore
+from probeline.plans.metadata import bind_metadata
 from probeline.plans.session import Session, run_engine
 
 # A survey that costs little: 32 x 32 pixels of 40 nm.
@@ -26,6 +27,7 @@ def journalled(root, spec="sim-pfm", options=None, instrument=None):
         engine.subscribe(sink)
         device = instrument or open_instrument(spec, data_root=catalog.data_root, options=options)
         try:
+            bind_metadata(engine, device)
             yield Session(engine, device, catalog)
         finally:
             device.close()
