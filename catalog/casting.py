@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import reprlib
+from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
 
 from ..core.errors import CatalogError
+from .json_metadata import to_json
 
 
 class Caster:
@@ -29,11 +31,19 @@ class Caster:
         CatalogError
             When Tiled cannot hold it: with the stream, the key, what it is and what it should be.
         """
-        if name == "descriptor":
-            self._stream[doc["uid"]] = doc
-            _check_names(doc)
-        if name != "event":
-            return doc
+        match name:
+            case "start" | "stop":
+                return _all_to_json(doc)
+            case "descriptor":
+                self._stream[doc["uid"]] = doc
+                _check_names(doc)
+                return _descriptor(doc)
+            case "event":
+                return self._event(doc)
+            case _:
+                return doc
+
+    def _event(self, doc: dict[str, Any]) -> dict[str, Any]:
         descriptor = self._stream[doc["descriptor"]]
         data = {key: self._value(descriptor, key, value) for key, value in doc["data"].items()}
         return {**doc, "data": data}
@@ -51,6 +61,36 @@ class Caster:
             if fitting.shape != first:
                 raise _refused(descriptor["name"], key, f"has shape {fitting.shape} after {first}, Tiled takes one")
         return fitting
+
+
+def _descriptor(doc: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **doc,
+        "data_keys": {
+            key: {**_all_to_json(info), **_limits(info.get("limits"))} for key, info in doc["data_keys"].items()
+        },
+        "configuration": {
+            device: {**settings, "data": _all_to_json(settings.get("data") or {})}
+            for device, settings in (doc.get("configuration") or {}).items()
+        },
+    }
+
+
+def _all_to_json(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: to_json(value) for name, value in values.items()}
+
+
+def _limits(limits: Any) -> dict[str, Any]:
+    """Return the limits of a data key, which may only be numbers, without those that are infinitely far."""
+    if not isinstance(limits, dict):
+        return {}
+    return {
+        "limits": {
+            kind: {end: limit if limit is None or isfinite(limit) else None for end, limit in pair.items()}
+            for kind, pair in limits.items()
+            if isinstance(pair, dict)
+        }
+    }
 
 
 def _check_names(descriptor: dict[str, Any]) -> None:
@@ -82,7 +122,7 @@ def cast(value: Any, info: dict[str, Any]) -> Any:
         raise TypeError(f"is declared as {declared}, but is {reprlib.repr(value)}")
     match declared:
         case "number":
-            return np.nan if value is None else float(value)
+            return np.nan if value is None else _exactly(value, float, "a number")
         case "integer":
             return _exactly(value, int, "an integer")
         case "boolean":
@@ -96,9 +136,11 @@ def cast(value: Any, info: dict[str, Any]) -> Any:
 
 
 def _exactly(value: Any, kind: type, what: str) -> Any:
-    if value is None or isinstance(value, str) or value != kind(value):
-        raise ValueError(f"is declared as {what}, but is {value!r}")
-    return kind(value)
+    if value is not None and not isinstance(value, str | bytes):
+        exact = kind(value)
+        if exact == value or (kind is float and isnan(exact)):
+            return exact
+    raise ValueError(f"is declared as {what}, but is {value!r}")
 
 
 def _array(value: Any, info: dict[str, Any]) -> np.ndarray:
@@ -109,7 +151,8 @@ def _array(value: Any, info: dict[str, Any]) -> np.ndarray:
         array = np.asarray(value, dtype=dtype)  # None is not a number
     if array.dtype.hasobject:
         raise TypeError("is an array of objects, not of numbers or text")
-    fitting = array if dtype is None else array.astype(dtype)
+    with np.errstate(invalid="ignore"):  # what is no number is found by comparing
+        fitting = array if dtype is None else array.astype(dtype)
     rounded = array.dtype.kind in "fc" and fitting.dtype.kind in "fc"
     if not rounded and not np.array_equal(fitting, array):
         raise ValueError(f"is declared as {wanted}, but its values are not")

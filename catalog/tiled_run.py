@@ -9,6 +9,7 @@ import numpy as np
 
 from .documents import Document
 from .frames import ServedFrames
+from .json_metadata import from_json
 from .run import Run
 
 
@@ -30,7 +31,7 @@ def tiled_documents(node: Any, streams: dict[str, Any]) -> Iterator[Document]:
 
     Uids of events are made up, because Tiled does not keep them.
     """
-    metadata = node.item["attributes"]["metadata"]
+    metadata = from_json(node.item["attributes"]["metadata"])
     yield "start", metadata["start"]
     for name in sorted(streams, key=lambda name: streams[name].item["attributes"]["metadata"]["time"]):
         yield from _stream_documents(name, streams[name], metadata["start"]["uid"])
@@ -43,7 +44,7 @@ def _stream_documents(name: str, node: Any, run: str) -> Iterator[Document]:
 
     descriptors = build_descriptor_docs(dict(node.item["attributes"]["metadata"]), name, run_start_uid=run)
     for descriptor in descriptors:
-        yield "descriptor", descriptor
+        yield "descriptor", from_json(descriptor)
     parts = set(node)
     keys = descriptors[0]["data_keys"]
     external = [key for key, info in keys.items() if info.get("external", "") == "STREAM:" and key in parts]

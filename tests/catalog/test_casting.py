@@ -6,10 +6,11 @@ import uuid
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from probeline.catalog.casting import cast
 from probeline.catalog.tiled_run import tiled_run
 from probeline.catalog.uploading import tiled_writer
 
@@ -53,6 +54,7 @@ HELD = [
     (array(3), [[1, 2, 3], [1.0, None, 3]], [[1, 2, 3], [1, math.nan, 3]]),
     (array(3, 3, dtype="<f4"), [np.eye(3)], [np.eye(3)]),
     (array(2, dtype="<U3"), [["a", "bcd"]], [["a", "bcd"]]),
+    (NUMBER, [2**60], [float(2**60)]),
     (array(2, dtype="<c16"), [np.array([1 + 2j, 3])], [[1 + 2j, 3]]),
 ]
 REFUSED = [
@@ -60,6 +62,10 @@ REFUSED = [
     ({"x": INTEGER}, [None], "x is declared as an integer, but is None"),
     ({"x": INTEGER}, [2**70], "too large"),
     ({"x": INTEGER}, [math.nan], "cannot convert float NaN to integer"),
+    ({"x": NUMBER}, [2**53 + 1], "x is declared as a number, but is 9007199254740993"),
+    ({"x": NUMBER}, ["1.5"], "x is declared as a number, but is '1.5'"),
+    ({"x": BOOLEAN}, [math.nan], "x is declared as a boolean, but is nan"),
+    ({"x": array(2, dtype="<i4")}, [[1.0, math.nan]], "x is declared as <i4, but its values are not"),
     ({"x": BOOLEAN}, [2], "x is declared as a boolean, but is 2"),
     ({"x": TEXT}, [b"abc"], "x is declared as text, but is b'abc'"),
     ({"x": TEXT}, ["\udce9"], "surrogates not allowed"),
@@ -74,7 +80,7 @@ REFUSED = [
     ({"x": NUMBER, "X": NUMBER}, [1.0], "X and x would be one column of its table"),
     ({"x": NUMBER, "ts_x": NUMBER}, [1.0], "ts_x and x would be one column"),
     ({"x": NUMBER, "time": NUMBER}, [1.0], "time and the time of an event would be one column"),
-    ({"x/y": NUMBER}, [], "'x/y' does not match"),
+    ({"x/y": {**NUMBER, "coords": {"a.b": 1}}}, [], "'x/y' does not match"),
     ({}, [1.0], "x is not declared by the descriptor"),
 ]
 
@@ -101,38 +107,95 @@ def test_what_tiled_cannot_hold_is_cast_or_refused_and_the_journal_keeps_it(cata
     assert event["data"] == {f"k{k}": float(k) for k in range(1100)}
 
 
-LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
-META = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner))
+# Half a surrogate pair is no Unicode, but names of files may hold it.
+TEXT_OF_ANY_KIND = st.text(max_size=5) | st.text(alphabet=st.characters(codec=None, exclude_categories=()), max_size=3)
+HUGE = st.sampled_from([2**53, -(2**53) - 1, 2**64, 10**400, 1e300, -(2.0**60)])
+LEAF = st.none() | st.booleans() | st.integers() | st.floats() | TEXT_OF_ANY_KIND | HUGE
+NUMPY = st.builds(np.float32, st.floats(width=32)) | st.builds(np.int16, st.integers(-9, 9)) | st.just(np.bool_(True))
+ODD = st.binary(max_size=3) | st.complex_numbers() | hnp.arrays("<f8", hnp.array_shapes(max_dims=2, max_side=2))
+KEY = TEXT_OF_ANY_KIND | st.sampled_from(["__float__", "__pairs__", "x", "X", "a.b"])
+META = st.recursive(LEAF | NUMPY | ODD, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEY, inner))
 KINDS = st.sampled_from([NUMBER, INTEGER, BOOLEAN, TEXT, array(2), array(None), array(2, 2, dtype="<i4")])
-VALUE = LEAF | hnp.arrays(st.sampled_from(["<f8", "<i4", "|b1"]), hnp.array_shapes(max_dims=2, max_side=3))
+RAGGED = st.lists(st.lists(st.floats(), max_size=2), max_size=2)
+VALUE = {
+    "number": st.floats() | st.integers() | st.none() | NUMPY | LEAF,
+    "integer": st.integers(-(2**62), 2**62) | LEAF,
+    "boolean": st.booleans() | LEAF,
+    "string": TEXT_OF_ANY_KIND | LEAF,
+    "array": hnp.arrays(st.sampled_from(["<f8", "<i4", "|b1"]), st.sampled_from([(2,), (1,), (2, 2)])) | RAGGED | LEAF,
+}
+
+
+def in_lists(value):
+    """Metadata as a journal and Tiled give them back, both told apart from NaN and by type."""
+    match value:
+        case np.ndarray():
+            return in_lists(value.tolist())
+        case np.generic():
+            return value.item()
+        case dict():
+            return {key: in_lists(item) for key, item in value.items()}
+        case list():
+            return [in_lists(item) for item in value]
+        case _:
+            return value
 
 
 @pytest.mark.system
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(keys=st.dictionaries(st.sampled_from(["x", "X", "y", "time"]), KINDS, max_size=3), data=st.data())
-def test_any_run_is_stored_or_says_why_not(catalog, keys, data):
-    rows = data.draw(st.lists(st.fixed_dictionaries(dict.fromkeys(keys, VALUE)), max_size=3))
+def test_any_run_is_stored_as_it_is_or_says_why_not(catalog, keys, data):
+    row = st.fixed_dictionaries({key: VALUE[info["dtype"]] for key, info in keys.items()})
+    rows = data.draw(st.lists(row, max_size=3))
     uid = record(catalog, keys, rows)
     catalog.flush()
     run = catalog[uid]
-    assert run.state == "stored" or run.state.startswith("rejected: ")
-    assert len(run.documents_of("primary").events) == len(rows)
-    if run.state == "stored" and rows and keys:
-        assert len(tiled_run(catalog.client[uid]).documents_of("primary").events) == len(rows)
+    events = run.documents_of("primary").events
+    kept = [events[number]["data"] for number in sorted(events)]
+    assert repr(in_lists(kept)) == repr(in_lists(rows))
+    if run.state != "stored":
+        assert re.match(r"rejected: \w+: .", run.state)
+    elif keys:
+        served = tiled_run(catalog.client[uid]).documents_of("primary").events
+        assert len(served) == len(rows)
+        for number, row in enumerate(kept, 1):
+            for key, value in row.items():
+                wanted = cast(value, keys[key])
+                np.testing.assert_array_equal(served[number]["data"][key], wanted)
+                assert isinstance(served[number]["data"][key], type(wanted))
 
 
 @pytest.mark.system
-def test_any_metadata_is_stored_or_says_why_not(catalog):
-    @settings(max_examples=12, deadline=None, derandomize=True)
+def test_any_metadata_are_stored_as_they_are(catalog):
+    deep = [math.nan]
+    for _ in range(200):
+        deep = {"d": deep}
+
+    @settings(max_examples=15, deadline=None, derandomize=True)
+    @example(deep)
     @given(META)
     def check(meta):
-        uid = str(uuid.uuid4())
+        uid, stream = str(uuid.uuid4()), str(uuid.uuid4())
         write = catalog.writer()
         write("start", {"uid": uid, "time": 1.0, "meta": meta})
-        write("stop", {"uid": str(uuid.uuid4()), "run_start": uid, "time": 4.0, "exit_status": "success"})
+        device = {"data": {"x": meta}, "timestamps": {"x": 1.0}, "data_keys": {"x": NUMBER}}
+        key = {**NUMBER, "coords": meta, "limits": {"control": {"low": -math.inf, "high": 1.5}}}
+        descriptor = {"uid": stream, "run_start": uid, "name": "primary", "time": 2.0, "data_keys": {"k": key}}
+        write("descriptor", {**descriptor, "configuration": {"dev": device}, "object_keys": {}, "hints": {}})
+        stop = {"uid": str(uuid.uuid4()), "run_start": uid, "time": 4.0, "exit_status": "success"}
+        write("stop", {**stop, "meta": meta})
         catalog.flush()
-        assert repr(catalog[uid].start["meta"]) == repr(meta)
-        assert catalog[uid].state == "stored" or catalog[uid].state.startswith("rejected: ")
+        run, expected = catalog[uid], repr(in_lists(meta))
+        assert repr(in_lists(run.start["meta"])) == expected
+        assert run.state == "stored"
+        served = tiled_run(catalog.client[uid])
+        info = served.documents_of("primary").descriptor
+        for found in (
+            served.start["meta"], served.stop["meta"], info["configuration"]["dev"]["data"]["x"],
+            info["data_keys"]["k"]["coords"],
+        ):  # fmt: skip
+            assert repr(found) == expected
+        assert info["data_keys"]["k"]["limits"] == {"control": {"low": None, "high": 1.5}}
 
     check()
 
