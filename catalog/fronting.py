@@ -1,4 +1,4 @@
-"""What stands in front of Tiled's server: files stay inside, and a database that is away is said to be."""
+"""What stands in front of Tiled's server: only doors with a lock, and a database that is away is said to be."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import Any
 from .paths import is_inside
 
 _UI = "/ui/"
+# What asks for a key itself, or shows nothing of the catalogue.
+_OPEN = (_UI, "/static/", "/api/v1/")
+_PAGES = ("/", "/favicon.ico", "/healthz", "/tiled-ui-settings")
 _PING_S = 5.0
 
 
 class Front:
     """ASGI middleware around Tiled's server.
 
-    Tiled 0.2.20 puts whatever follows ``/ui/`` behind the folder of its web interface and sends that file to
-    anybody, ``..`` and absolute paths included: here such paths are not found. And where it fails because its
-    database is away, it answers 503 instead of 500, so that clients know that trying again will help.
+    Tiled 0.2.20 answers under ``/zarr`` and ``/api/graphql`` without asking for a key, and sends anybody the file that
+    follows ``/ui/``, ``..`` and absolute paths included: here all of these are not found. And where it fails because
+    its database is away, it answers 503 instead of 500, so that clients know that trying again will help.
 
     Parameters
     ----------
@@ -35,40 +38,48 @@ class Front:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        if not self._may_be_asked(scope["path"]):
-            return await _answer(404, b'{"detail":"Not Found"}', send)
-        sent: list[Any] = []
+        match scope["type"]:
+            case "lifespan":
+                await self._app(scope, receive, send)
+            case "http" if self._may_be_asked(scope["path"]):
+                await self._ask(scope, receive, send)
+            case "http":
+                await _answer(404, b'{"detail":"Not Found"}', send)
+            case _:  # a websocket: runs are not streamed
+                await send({"type": "websocket.close", "code": 1008})
+
+    def _may_be_asked(self, path: str) -> bool:
+        if not path.startswith(_UI):
+            return path in _PAGES or path.startswith(_OPEN)
+        try:
+            return is_inside(Path(self._ui, path.removeprefix(_UI)), [self._ui])
+        except (OSError, ValueError):  # a name that no file can have
+            return False
+
+    async def _ask(self, scope: Any, receive: Any, send: Any) -> None:
+        held: list[Any] = []
 
         async def hold_failures(message: Any) -> None:
             """Keep a 500 back until it is known why."""
-            if sent or (message["type"] == "http.response.start" and message["status"] == 500):
-                sent.append(message)
+            if held or message.get("status") == 500:
+                held.append(message)
             else:
                 await send(message)
 
         try:
             await self._app(scope, receive, hold_failures)
         except Exception:
-            if await self._answers():
+            if await self._is_there():
                 raise
-            sent.append(None)
-        if sent and not await self._answers():
-            return await _answer(503, b'{"detail":"The database of this catalogue is away."}', send)
-        for message in sent:
+            held.append(None)
+        if held and not await self._is_there():
+            held.clear()
+            await _answer(503, b'{"detail":"The database of this catalogue is away."}', send)
+        for message in held:
             await send(message)
 
-    def _may_be_asked(self, path: str) -> bool:
-        if not path.startswith(_UI):
-            return True
-        try:
-            return is_inside(Path(self._ui, path.removeprefix(_UI)), [self._ui])
-        except (OSError, ValueError):  # a name that no file can have
-            return False
-
-    async def _answers(self) -> bool:
-        """Return whether the database does."""
+    async def _is_there(self) -> bool:
+        """Return whether the database answers."""
         try:
             async with asyncio.timeout(_PING_S), self._database.connect() as connection:
                 await connection.exec_driver_sql("SELECT 1")

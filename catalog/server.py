@@ -191,7 +191,7 @@ def listen(host: str, port: int, *, public: bool = False) -> socket.socket:
             )
         return socket.create_server((numeric, port), family=family)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = str(getattr(error, "strerror", None) or error).partition(" (")[0]
         raise CatalogError(
             f"nothing can be served at {host}:{port}: {reason}; choose another --host or --port"
         ) from error
