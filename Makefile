@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # One numerical thread per process: two threads on a busy two-core machine are slower than one.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench campaign clean
 
 demo: $(VENV)/.installed
 	$(BIN)/probeline demo --catalog demo-catalog
@@ -22,6 +22,10 @@ lint: $(VENV)/.tested
 
 bench: $(VENV)/.tested
 	$(BIN)/python -m benchmarks.run_all
+
+# kill -9 at two hundred moments of an exploration.
+campaign: $(VENV)/.tested
+	$(BIN)/python -m pytest tests/campaigns/test_kills.py --moments 200
 
 # torch first and by itself: a resolver that meets it late may replace the CPU build.
 $(VENV)/.installed: setup.cfg constraints.txt

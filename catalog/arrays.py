@@ -105,10 +105,10 @@ def _unit(unit: str) -> dict[str, str]:
 
 def _measured(run: Run) -> tuple[Sequence[Any], Sequence[Measurement]]:
     """Return the events of ``primary`` and their measurements, which are all of one kind."""
-    key = ((run.start.get("probeline") or {}).get("keys") or {}).get("spectrum")
-    stream = run.documents_of("primary") if key and "primary" in run.streams() else None
-    if stream is None or not stream.events:
+    key: str = ((run.start.get("probeline") or {}).get("keys") or {}).get("spectrum", "")
+    if not key or "primary" not in run.streams():
         raise DataError(f"run {run.uid[:8]} ({run.start.get('plan_name', 'no plan name')}) measured nothing at a point")
+    stream = run.documents_of("primary")
     rows = [stream.events[seq] for seq in stream.seq_nums]
     found = [measurement_from(stream.descriptors[row["descriptor"]], row, key) for row in rows]
     for row, measurement in zip(rows, found, strict=True):

@@ -18,6 +18,7 @@ from typing import Any
 from ..core.errors import CatalogError
 from .database import add_tables, prepare, scrubbed, without_password
 from .guarding import guard_files
+from .leftovers import replace_leftovers
 
 _log = logging.getLogger(__name__)
 # One for the whole process: Tiled keeps the key in a cache that all its applications share.
@@ -262,6 +263,7 @@ def make_tree(folder: Path, readable: list[Path], database: str | None = None) -
     )
     if database:
         add_tables(context, database)
+    replace_leftovers()
     guard_files(context, [folder / "data", *readable])
     specs = [{"name": "CatalogOfBlueskyRuns", "version": "3.0"}]
     return CatalogContainerAdapter(context, RootNode(None, specs, None))

@@ -14,3 +14,7 @@ from hypothesis import settings
 # pytest --hypothesis-profile=default --hypothesis-seed=N
 settings.register_profile("seeded", derandomize=True, deadline=None)
 settings.load_profile("seeded")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--moments", type=int, default=4, help="at how many moments explorations are killed")
