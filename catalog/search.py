@@ -48,6 +48,18 @@ class Criteria:
     uid: str | None = None
     scan_id: int | None = None
 
+    def meets(self, info: RunInfo) -> bool:
+        """Return whether a run meets the criteria."""
+        named = {"plan_name": self.plan} | {
+            name: getattr(self, name) for name in ("goal", "agent", "objective", "instrument", "sample", "scan_id")
+        }
+        return (
+            all(want is None or getattr(info, name) == want for name, want in named.items())
+            and (self.since is None or info.time >= self.since)
+            and (self.until is None or info.time < self.until)
+            and info.uid.startswith(self.uid or "")
+        )
+
     def conditions(self) -> Iterator[tuple[str, Any]]:
         """Yield the SQL conditions over the columns of the index, each with its value."""
         for name in ("goal", "agent", "objective", "instrument", "sample", "scan_id"):

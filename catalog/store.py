@@ -17,6 +17,7 @@ from .listing import RunInfo, forget_state, journal_files, read_state, uid_of, w
 from .recovering import Presence, close_orphan, is_ended
 from .run import Run
 from .search import RunIndex, When, criteria
+from .served import ServedRuns
 from .serving import EmbeddedTiled, RemoteTiled
 from .sink import JournalSink
 from .writing import write_whole
@@ -56,7 +57,7 @@ def open_catalog(
     if isinstance(where, str) and is_address(where):
         root = _folder_of_server(where)
         _check_marker(root, create=True)
-        return Catalog(root, lambda _: RemoteTiled(where, root), durable=durable, readable=folders)
+        return Catalog(root, lambda _: RemoteTiled(where, root), durable=durable, readable=folders, served=True)
     root = Path(where).expanduser().resolve()
     _check_marker(root, create=create)
     roots = [root / "data", *folders]
@@ -142,6 +143,8 @@ class Catalog:
         Bring every record to the disk at once.
     readable : sequence of Path
         Further folders whose data files may be read.
+    served : bool
+        Whether others record there too, so that Tiled may hold runs of which there is no journal here.
 
     Attributes
     ----------
@@ -160,6 +163,7 @@ class Catalog:
         *,
         durable: bool = False,
         readable: Sequence[Path] = (),
+        served: bool = False,
     ):
         self.root = root
         self.data_root = root / "data"
@@ -172,6 +176,7 @@ class Catalog:
         self._closed = False
         self._presence: Presence | None = None
         self._opening = threading.Lock()
+        self._served = ServedRuns(lambda: self.client) if served else None
         self._drain = Drain(lambda: self.client)
         self._sink = JournalSink(self._journals, self._drain.notify, self._drain.begin, durable=durable)
 
@@ -182,10 +187,11 @@ class Catalog:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Catalog {self.root} ({len(self)} runs)>"
+        return f"<Catalog {self.root} ({len(journal_files(self._journals))} runs recorded here)>"
 
     def __len__(self) -> int:
-        return len(journal_files(self._journals))
+        here = {uid_of(path) for path in journal_files(self._journals)}
+        return len(here.union(self._served.uids()) if self._served else here)
 
     def writer(self) -> Callable[[str, dict[str, Any]], None]:
         """Return the callback that records a RunEngine: ``RE.subscribe(catalog.writer())``.
@@ -226,10 +232,18 @@ class Catalog:
         SpecError
             When a date is none.
         """
-        return self._index.search(criteria(since=since, until=until, **wanted))
+        asked = criteria(since=since, until=until, **wanted)
+        here = self._index.search(asked)
+        if self._served is None:
+            return here
+        known = {uid_of(path) for path in journal_files(self._journals)}
+        elsewhere = [info for info in self._served.search(asked) if info.uid not in known]
+        return sorted([*here, *elsewhere], key=lambda info: info.time, reverse=True)
 
     def __getitem__(self, which: str | int) -> Run:
         """Return a run by its uid, the beginning of its uid, or its place (``-1``: the newest).
+
+        What was recorded here is read from its journal, what others recorded into a server from there.
 
         Raises
         ------
@@ -237,20 +251,35 @@ class Catalog:
             When there is none, or several begin so.
         JournalError
             When its journal is damaged.
+        CatalogError
+            When the server has to be asked and cannot be.
         """
-        files = journal_files(self._journals)
-        if isinstance(which, int):
-            if not -len(files) <= which < len(files):
-                raise UnknownNameError("run", which, [], f"The catalogue {self.root} holds {len(files)} runs.")
-            path = files[::-1][which]
-        else:
-            found = [file for file in files if which and uid_of(file).startswith(which)]
-            if len(found) != 1:
-                known = [uid_of(file)[:8] for file in (found or files)[:10]]
-                remedy = "Several runs begin so; give more of the uid." if found else "See runs()."
-                raise UnknownNameError("run", which, known, remedy)
-            path = found[0]
+        journals = {uid_of(path): path for path in journal_files(self._journals)}
+        uid = self._uid_at(which, list(journals)) if isinstance(which, int) else self._uid_like(which, list(journals))
+        path = journals.get(uid)
+        if path is None:
+            assert self._served is not None
+            return self._served[uid]
         return Run.from_documents(read_journal(path), roots=self._roots, state=read_state(path))
+
+    def _uid_at(self, place: int, here: list[str]) -> str:
+        """Return the uid of the run at a place, given those that were recorded here, newest first."""
+        uids = here if self._served is None else [info.uid for info in self.runs()]
+        if not -len(uids) <= place < len(uids):
+            raise UnknownNameError("run", place, [], f"The catalogue {self.root} holds {len(uids)} runs.")
+        return uids[::-1][place]
+
+    def _uid_like(self, beginning: str, here: list[str]) -> str:
+        """Return the uid that begins so, given those that were recorded here, newest first."""
+        if beginning in here:
+            return beginning
+        found = [uid for uid in here if beginning and uid.startswith(beginning)]
+        if self._served is not None and beginning:
+            found = list(dict.fromkeys([*found, *self._served.beginning(beginning)]))
+        if len(found) != 1:
+            remedy = "Several runs begin so; give more of the uid." if found else "See runs()."
+            raise UnknownNameError("run", beginning, [uid[:8] for uid in (found or here)[:10]], remedy)
+        return found[0]
 
     @property
     def client(self) -> Any:
