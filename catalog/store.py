@@ -187,7 +187,7 @@ class Catalog:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Catalog {self.root} ({len(journal_files(self._journals))} runs recorded here)>"
+        return f"<Catalog {self.root} ({len(journal_files(self._journals))} runs)>"
 
     def __len__(self) -> int:
         here = {uid_of(path) for path in journal_files(self._journals)}
