@@ -23,9 +23,10 @@ lint: $(VENV)/.tested
 bench: $(VENV)/.tested
 	$(BIN)/python -m benchmarks.run_all
 
-# kill -9 at two hundred moments of an exploration.
+# Explorations killed at two hundred moments, and paused, stopped and aborted at every message.
 campaign: $(VENV)/.tested
 	$(BIN)/python -m pytest tests/campaigns/test_kills.py --moments 200
+	$(BIN)/python -m pytest tests/plans/test_interruptions.py --every-message --numprocesses 2
 
 # torch first and by itself: a resolver that meets it late may replace the CPU build.
 $(VENV)/.installed: setup.cfg constraints.txt

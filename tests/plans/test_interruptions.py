@@ -25,6 +25,15 @@ from probeline.sim.twin import TwinAcquisition
 from .explorations import SMALL, run_small
 
 
+def pytest_generate_tests(metafunc):
+    """Interrupt at some messages in every run of the tests, at every one of them with ``make campaign``."""
+    every = metafunc.config.getoption("--every-message")
+    if "at" in metafunc.fixturenames:
+        metafunc.parametrize("at", range(1, 141) if every else range(4, 140, 24))
+    if "first" in metafunc.fixturenames:
+        metafunc.parametrize("first", range(64) if every else range(0, 64, 8))
+
+
 def test_an_abort_leaves_the_tip_safe_and_the_run_readable(pfm):
     stop_at = 2
     count = iter(range(10**6))
@@ -45,29 +54,35 @@ def test_an_abort_leaves_the_tip_safe_and_the_run_readable(pfm):
     assert values == {"bias": 0.0, "drive_amplitude": 0.0, "tip": "withdrawn"}
 
 
-@pytest.mark.parametrize("at", range(4, 140, 12))
-def test_an_abort_at_any_message_leaves_the_tip_safe_and_every_decision_settled(pfm, at):
-    """Every twelfth message of a run with a registration; `make_safe` is the last that reaches the driver."""
-    seen = []
+@pytest.mark.parametrize("ending", ["abort", "stop"])
+def test_an_end_at_any_message_leaves_the_tip_safe_and_every_decision_settled(pfm, ending, at):
+    """Messages of a run with a registration; `make_safe` is the last that reaches the driver."""
+    seen, uids = [], []
 
     def hook(_):
         seen.append(None)
         if len(seen) == at:
             pfm.RE.loop.create_task(pfm.RE._request_pause_coro())
 
+    token = pfm.RE.subscribe(lambda _, doc: uids.append(doc["uid"]), "start")
     pfm.RE.msg_hook = hook
     with pytest.raises(RunEngineInterrupted):
         run_small(pfm, points=2, seed_points=1, register_every=1, pixels=24)
     pfm.RE.msg_hook = None
-    pfm.RE.abort(reason="enough")
+    pfm.RE.abort(reason="enough") if ending == "abort" else pfm.RE.stop()
+    pfm.RE.unsubscribe(token)
     safe = {"bias": 0.0, "drive_amplitude": 0.0, "tip": "withdrawn", "feedback": False}
     assert pfm.instrument.link.driver.get_many(list(safe)) == safe
-    if at == 4:  # before the run was opened
+    if not uids:  # the run was not open yet
         return
-    run = pfm.catalog[-1]
-    assert (run.stop["exit_status"], run.stop["reason"]) == ("abort", "enough")
+    run = pfm.catalog[uids[0]]
+    assert run.stop["exit_status"] == {"abort": "abort", "stop": "success"}[ending]
+    assert run.stop["reason"] == ("enough" if ending == "abort" else "")
     if "optimization" in run.streams():
-        assert decisions(run)["status"].notna().all()
+        table = decisions(run)
+        assert table["status"].notna().all()
+        assert list(table["objective"].dropna()) == _scalars(run)[: table["objective"].notna().sum()]
+        assert replay(run).exact
 
 
 def test_a_destructive_measurement_is_never_repeated(pfm, monkeypatch):
@@ -108,10 +123,9 @@ def test_a_destructive_measurement_is_never_repeated(pfm, monkeypatch):
     assert replay(run).identical == 4
 
 
-@pytest.mark.parametrize("first", range(0, 64, 8))
 @pytest.mark.parametrize("instrument", ["pfm", "beacon"])
 def test_a_pause_at_any_message_leaves_ingested_equal_to_stored(request, instrument, first):
-    """Pause before messages first, first + 64, ...: the cases together meet every eighth message of the run.
+    """Pause before messages first, first + 64, ...: together the cases meet every eighth message, or every one.
 
     The stride is longer than what a resume replays; otherwise the run would never get on. Loops of the PFM
     change the sample, so what a pause interrupts is abandoned; what was measured is kept.
@@ -146,6 +160,8 @@ def test_a_pause_at_any_message_leaves_ingested_equal_to_stored(request, instrum
 
 def _scalars(run):
     """Return the objective of every stored measurement, in order, from the stored events alone."""
+    if "primary" not in run.streams():
+        return []
     about, stream = run.start["probeline"], run.documents_of("primary")
     scalarizer = get_scalarizer(about["objective"]["name"])
     events = [stream.events[seq] for seq in stream.seq_nums]
