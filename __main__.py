@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,12 +116,23 @@ def demo(
 
 
 @app.command()
-def runs(catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> None:
+def runs(
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Only these: plan, goal, agent, objective, instrument, sample, since, until, uid or scan_id. "
+            "Repeat for more.",
+        ),
+    ] = None,
+    catalog: CatalogOption = DEFAULT_CATALOG,
+    as_json: JsonOption = False,
+) -> None:
     """List the runs of a catalogue, newest first."""
     from .catalog.store import shown as printable
 
     with _existing(catalog) as store:
-        rows = [dataclasses.asdict(info) for info in store.runs()]
+        rows = [dataclasses.asdict(info) for info in store.search(**_wanted(where or ()))]
     if as_json:
         print(json.dumps({"runs": rows}, default=str))
         return
@@ -132,6 +143,53 @@ def runs(catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) 
         shown = {**row, "uid": row["uid"][:8], "time": when, "state": row["state"].partition(":")[0]}
         table.add_row(*(str(shown[column]) for column in columns))
     Console().print(table)
+    for row in rows:
+        if ":" in row["state"]:  # with its reason, for which the table has no room
+            Console().print(f"{row['uid'][:8]} {row['state']}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _wanted(where: Sequence[str]) -> dict[str, Any]:
+    """Return criteria given as ``KEY=VALUE``."""
+    wanted: dict[str, Any] = {}
+    for text in where:
+        key, given, value = text.partition("=")
+        if not given or (key == "scan_id" and not value.isdecimal()):
+            raise RefusedError(f"--where {text} was refused: write KEY=VALUE, as goal=map or since=2026-11-25")
+        wanted[key] = int(value) if key == "scan_id" else value
+    return wanted
+
+
+@app.command()
+def recover(catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> None:
+    """Close runs of dead processes, give Tiled what it lacks, rewrite frame files that were left open.
+
+    Safe beside a session that records, and a second time. Exit code 3 when somebody has to look at something that
+    could not be put right, 1 when Tiled could not be reached.
+    """
+    from .catalog import open as open_catalog
+
+    with open_catalog(catalog, create=False) as store:
+        done = store.recover()
+    if as_json:
+        print(json.dumps(dataclasses.asdict(done), default=str))
+    else:
+        _show_recovery(done)
+    if done.trouble:
+        _complain(f"{done.trouble}; the journals hold what Tiled lacks, recover again later")
+        raise typer.Exit(FAILED)
+    if not done.is_clean:
+        raise typer.Exit(DIFFERENT)
+
+
+def _show_recovery(done: Any) -> None:
+    rows = [(run.uid[:8], ", ".join(run.did) or "nothing", run.state) for run in done.runs]
+    rows += [(file.file.name, "nothing" if file.reason else "rewritten", file.reason) for file in done.files]
+    rows += [(uid[:8], "left alone", "goes on") for uid in done.live]
+    table = Table("run or file", "done", title="recovered" if done.runs or done.files else "nothing to do")
+    table.add_column("state", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table if rows else "nothing to do", markup=False, highlight=False)
 
 
 @app.command()

@@ -58,6 +58,8 @@ def test_runs_show_replay_and_report_find_it_again(explored):
     uid = summary["uid"]
     (listed,) = last_json(command("runs", "--catalog", "cat", "--json", cwd=folder))["runs"]
     assert (listed["uid"], listed["state"], listed["n_points"]) == (uid, "stored", 6)
+    for where, count in ((("--where", "goal=optimum", "--where", "since=2026-01-01"), 1), (("--where", "goal=map"), 0)):
+        assert len(last_json(command("runs", *where, "--catalog", "cat", "--json", cwd=folder))["runs"]) == count
     shown = last_json(command("show", uid[:8], "--catalog", "cat", "--json", cwd=folder))
     assert shown["best_value"] == summary["best_value"]
     replayed = last_json(command("replay", uid, "--catalog", "cat", "--json", cwd=folder))
@@ -100,6 +102,7 @@ def test_instruments_and_describe(tmp_path):
         (("explore", "--points", "many"), "Invalid value"),
         (("show", "last", "--catalog", "nowhere"), "there is no catalogue at"),
         (("runs", "--catalog", "."), "catalogue"),
+        (("runs", "--where", "goal"), "--where goal was refused: write KEY=VALUE"),
     ],
 )
 def test_mistakes_are_answered_in_a_line(tmp_path, arguments, words):
