@@ -10,6 +10,7 @@ from probeline import catalog as catalogs
 from probeline.plans.session import run_engine
 
 from .catalog_devices import FrameCamera, Sensor
+from .postgres import binaries, running
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +45,12 @@ def sensor():
 @pytest.fixture
 def camera(catalog):
     return FrameCamera(catalog.data_root)
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A real PostgreSQL, started for these tests."""
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed (no initdb in PATH or /usr/lib/postgresql)")
+    with running() as server:
+        yield server

@@ -39,6 +39,7 @@ class Served:
             self.said.append(line.rstrip())
             if "/ui/" in line:
                 return
+        self.end(signal.SIGKILL)
         raise AssertionError(self.errors.read_text())
 
     def end(self, number: int = signal.SIGTERM) -> int:
