@@ -131,8 +131,9 @@ def runs(
     """List the runs of a catalogue, newest first."""
     from .catalog.store import shown as printable
 
+    wanted = _wanted(where or ())
     with _existing(catalog) as store:
-        rows = [dataclasses.asdict(info) for info in store.search(**_wanted(where or ()))]
+        rows = [dataclasses.asdict(info) for info in store.search(**wanted)]
     if as_json:
         print(json.dumps({"runs": rows}, default=str))
         return
