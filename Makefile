@@ -22,6 +22,7 @@ lint: $(VENV)/.tested
 
 bench: $(VENV)/.tested
 	$(BIN)/python -m benchmarks.run_all
+	$(BIN)/python -m benchmarks.record_figures
 
 # Explorations killed at two hundred moments, and paused, stopped and aborted at every message.
 campaign: $(VENV)/.tested

@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything numerical is im
 
 from rich.console import Console
 
-from . import record_drain, record_engine, record_journal, record_readers
+from . import record_drain, record_engine, record_journal, record_readers, record_search
 from .tables import Table
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "record-figures.md"
@@ -43,7 +43,7 @@ class Figure:
 def figures(folder: Path) -> list[Figure]:
     """Measure everything in ``folder``, which is on the disk that a catalogue would be on."""
     found: list[tuple[str, str, str, bool]] = []
-    for part in (record_engine, record_journal, record_drain, record_readers):
+    for part in (record_engine, record_journal, record_drain, record_readers, record_search):
         found += part.measure(folder)
     return [Figure(*row) for row in found]
 
