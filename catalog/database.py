@@ -132,8 +132,8 @@ def _storage_class() -> Any:
     class PingedStorage(RemoteSQLStorage):
         """Tables in PostgreSQL, each connection asked first whether it still lives.
 
-        Tiled keeps the dead ones of a database that was started again, and fails at them for ever. It also takes
-        a user without a password, which libpq looks for itself, for one whose password is ``None``.
+        Tiled fails once at each that a database left dead which was started again. It also takes a user without a
+        password, which libpq looks for itself, for one whose password is ``None``.
         """
 
         @functools.cached_property

@@ -61,12 +61,14 @@ def test_a_database_started_again_within_a_run_gets_all_of_it(served, postgres, 
         store.flush(120)
         equal_everywhere(store, uid)
         assert store[uid].stop["num_events"] == {"survey": 1, "primary": 6}
-        # The server goes on with the same connections: once more, between two runs.
+        # Between two runs nobody notices: dead connections are found out before they are used.
+        said = served.errors.stat().st_size
         postgres.stop()
         postgres.start()
         (again,) = engine(survey_and_points(FrameCamera(store.data_root), sensor, points=2))
         store.flush(120)
         equal_everywhere(store, again)
+        assert served.errors.read_bytes()[said:] == b""
         assert [info.uid for info in store.runs()][:2] == [again, uid]
 
 
