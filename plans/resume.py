@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ..core.errors import DataError, RefusedError
 from ..devices.factory import open_instrument
 from ..devices.instrument_file import InstrumentSpec, parse_instrument
 from .explore import explore_with
+from .metadata import checked_md
 from .prior import Prior, can_continue, last_state, take_over
 from .resurvey import check_identity
 from .settings import ExploreSettings
@@ -32,9 +34,9 @@ def resume(
     """Go on with an exploration in a new run, linked to it as its ``parent``.
 
     The agent is rebuilt from the record, the budgets of points and seconds are what is left of them, and no
-    point is measured twice. Where the instrument is exactly where the run left it, as a twin that was opened by
-    :func:`reopened`, the survey is taken over and everything goes on as if nothing had happened. Elsewhere a new survey
-    is taken first and registered to the one before; the points known are then where the sample has moved them.
+    point is measured twice. Where the instrument is exactly where the run left it, as a twin from
+    :func:`left_instrument`, the survey is taken over and everything goes on as if nothing had happened. Elsewhere a new
+    survey is taken first and registered to the one before; the points known are then where the sample has moved them.
 
     Parameters
     ----------
@@ -60,12 +62,14 @@ def resume(
     Raises
     ------
     RefusedError
-        Before anything moves: the run was complete or goes on, or sample, probe or instrument are others. After the new
-        survey: when it cannot be registered to the one before.
+        Before anything moves: the run was complete or goes on, or sample, probe or instrument are others, or nobody
+        knows whether they are. After the new survey: when it cannot be registered to the one before.
     """
     earlier = resumable(run, catalog)
     settings = settings_of(earlier)
-    check_identity(earlier.start, instrument)
+    state = json.loads((yield from bps.rd(instrument.state)))
+    virtual = instrument.description["virtual_clock"]
+    check_identity(earlier.start, instrument, checked_md(md), twin=virtual and bool(state))
     scalarizer = get_scalarizer(settings.objective)
     key = instrument.keys["spectrum"]
 
@@ -75,8 +79,7 @@ def resume(
     def factory(problem: Problem) -> Any:
         return make_agent(settings.agent, problem)
 
-    state = json.loads((yield from bps.rd(instrument.state)))
-    exact = can_continue(earlier, state, virtual=instrument.description["virtual_clock"])
+    exact = can_continue(earlier, state, virtual=virtual)
     prior = take_over(earlier, value_of, exact=exact, destructive=instrument.spectrometer.destructive)
     yield from _as_before(instrument, prior)
     arguments = earlier.start.get("plan_args", {})
@@ -104,7 +107,8 @@ def resumable(run: Run | str, catalog: Catalog | None = None) -> Run:
             "catalogue for writing once, which closes the run"
         )
     if run.stop["exit_status"] == "success":
-        raise RefusedError(f"run {run.uid[:8]} is complete ({run.stop.get('reason', '')}); begin a new one")
+        reason = run.stop.get("reason") or "it was stopped, which counts as success"
+        raise RefusedError(f"run {run.uid[:8]} is complete ({reason}); begin a new one")
     if about["parent"] and not rows_of(run, "primary"):
         if catalog is None:
             raise RefusedError(f"run {run.uid[:8]} measured nothing; resume its parent, run {about['parent']}")
@@ -147,13 +151,19 @@ def instrument_of(run: Run) -> InstrumentSpec:
     return spec.model_copy(update={"options": {**spec.options, "state": state}}) if state else spec
 
 
-def reopened(run: Run, data_root: str | Path) -> Any:
-    """Return the instrument of ``run``, opened anew for :func:`resume`; the caller closes it.
+@contextlib.contextmanager
+def left_instrument(run: Run, instrument: Any, data_root: str | Path) -> Iterator[Any]:
+    """Give the instrument to :func:`resume` on: the one at hand, or a twin as ``run`` left it.
+
+    A twin at hand has gone on since, or is a new one. So another is opened at the state of the last recorded event, and
+    closed at the end; the one at hand stays as it is.
 
     Parameters
     ----------
     run : Run
         From :func:`resumable`.
+    instrument : SPM or STEM
+        The one at hand.
     data_root : str or Path
         Folder that frames are written to.
 
@@ -162,7 +172,12 @@ def reopened(run: Run, data_root: str | Path) -> Any:
     ProbelineError
         As :func:`~probeline.devices.factory.open_instrument`.
     """
-    return open_instrument(instrument_of(run), data_root=data_root)
+    drivers = (instrument.description, run.start["probeline"]["driver"])
+    if not all(driver["virtual_clock"] for driver in drivers):
+        yield instrument
+        return
+    with contextlib.closing(open_instrument(instrument_of(run), data_root=data_root)) as twin:
+        yield twin
 
 
 def _as_before(instrument: Any, prior: Prior) -> Plan:

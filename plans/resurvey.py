@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -10,6 +11,7 @@ from ..analysis.channels import derive_channels
 from ..analysis.rigid import RigidMotion, register_rigid
 from ..catalog.surveying import SurveyImage
 from ..core.errors import RefusedError
+from .metadata import instrument_metadata
 from .records import emit, registration_record
 from .settings import SurveySettings
 from .stubs import Plan
@@ -67,25 +69,56 @@ def motion_between(survey: SurveyImage, frame: SurveyImage, settings: SurveySett
     return register_rigid(list(references), list(movings), survey.step_nm, center_nm=center)
 
 
-def check_identity(before: Any, instrument: Any) -> None:
+def check_identity(before: Any, instrument: Any, md: Mapping[str, Any], *, twin: bool) -> None:
     """Raise unless the instrument holds the sample and the probe of the start document ``before``.
+
+    Two unknown ones are not the same one, except on a twin, which says itself what its world is.
+
+    Parameters
+    ----------
+    before : mapping
+        Start document of the run to go on from.
+    instrument : SPM or STEM
+        The one to go on with.
+    md : mapping
+        What the new start document says besides; it may name another sample.
+    twin : bool
+        Whether its world is stated and its clock virtual.
 
     Raises
     ------
     RefusedError
-        Naming what has changed.
+        Naming what has changed, or is not known.
     """
-    now = {**instrument.description["metadata"], **instrument.spec.metadata}
-    for part, key in (("sample", "id"), ("probe", "id"), ("column", "model")):
-        was, found = (before.get(part) or {}).get(key), (now.get(part) or {}).get(key)
-        if was != found:
+    now = {**instrument_metadata(instrument), **md}
+    parts = {"sample": "id", "probe": "id"} if instrument.spec.kind == "spm" else {"sample": "id", "column": "model"}
+    for part, key in parts.items():
+        was, found = _name(before, part, key), _name(now, part, key)
+        if was == found and (was is not None or twin):
+            continue
+        write = f"write `metadata: {{{part}: {{{key}: ...}}}}` into the instrument file"
+        if was is None:
             raise RefusedError(
-                f"resume was refused: {part}.{key} was {was!r} and is {found!r}; points of another {part} cannot be "
-                "taken over, begin a new run"
+                f"resume was refused: the run does not say what {part}.{key} was, so nobody knows whether it is the "
+                f"same now; {write} and begin a new run"
             )
+        if found is None:
+            raise RefusedError(
+                f"resume was refused: {part}.{key} was {was!r} and is not known now; {write} if it is the same one"
+            )
+        raise RefusedError(
+            f"resume was refused: {part}.{key} was {was!r} and is {found!r}; points of another {part} cannot be "
+            "taken over, begin a new run"
+        )
     about = before["probeline"]
     if about["keys"] != instrument.keys or about["instrument"]["kind"] != instrument.spec.kind:
         raise RefusedError(
             f"resume was refused: the run is of the {about['instrument']['kind']} {about['instrument']['name']!r} and "
             f"this is the {instrument.spec.kind} {instrument.spec.name!r}; open the instrument of the run"
         )
+
+
+def _name(stated: Mapping[str, Any], part: str, key: str) -> Any:
+    """Return what ``part`` is called, None where it is not."""
+    given = stated.get(part)
+    return (given.get(key) if isinstance(given, Mapping) else given) or None

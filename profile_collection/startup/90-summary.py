@@ -8,6 +8,7 @@ if hasattr(_shell := get_ipython(), "register_magics"):
 
     _shell.register_magics(BlueskyMagics)
     print(
-        f"probeline: RE, {_instrument.spec.kind} ({_instrument.spec.backend}), cat ({cat.root}), explore, count, scan, "
-        f"grid_scan, load, decisions, replay, report, %wa\ntry: RE(explore({_instrument.spec.kind}, points=20))"
+        f"probeline: RE, {_instrument.spec.kind} ({_instrument.spec.backend}), cat ({cat.root}), explore, resume, "
+        f"count, scan, grid_scan, load, decisions, replay, why, report, %wa\n"
+        f"try: RE(explore({_instrument.spec.kind}, points=20))"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bluesky.utils import RunEngineInterrupted
 
 from probeline import catalog as catalogs
 from probeline.catalog import decisions, load, replay
@@ -17,7 +18,7 @@ from probeline.catalog.listing import journal_files
 from probeline.catalog.recovering import close_orphan
 from probeline.catalog.report import report
 from probeline.plans.explore import explore
-from probeline.plans.resume import instrument_of, resumable, resume
+from probeline.plans.resume import instrument_of, left_instrument, resumable, resume
 
 from .explorations import journalled
 
@@ -33,10 +34,11 @@ MOMENTS = [("survey", 1), ("primary", 3), ("drift", 2), ("optimization", 5)]
 INCIDENTAL = ["suggest_s", "fit_s", "inherited"]
 
 
-def killed(root, arguments, moments):
+def killed(root, arguments, moments, uid=None):
     """Kill one exploration after each of these events and return their uids, closed as the next process closes them."""
-    task = json.dumps([arguments, SEED, moments])
-    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    task = json.dumps([arguments, SEED, uid, moments])
+    paths = [str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     subprocess.run([sys.executable, str(HERE / "killed_explorer.py"), str(root), task], env=environment, check=True)
     found = []
     for path in journal_files(root / "journal")[::-1]:
@@ -85,6 +87,59 @@ def test_a_killed_exploration_ends_as_the_undisturbed_one(kills):
         assert set(load(child).children) >= {"survey", "optimization", "outcome"}
         np.testing.assert_array_equal(child.stream("survey").spm_scan_frame, whole.stream("survey").spm_scan_frame)
         assert report(child, root / "reports" / "page.html").stat().st_size > 10_000
+
+
+@pytest.mark.system
+def test_what_was_resumed_and_killed_is_resumed_again(kills):
+    root, whole, uids = kills
+    first = uids[1] if len(uids) > 1 else uids[0]  # killed after its third measurement
+    before, second = killed(root, {}, [("survey", 1), ("primary", 2)], first)
+    with catalogs.open(root) as catalog:
+        assert resumable(before, catalog).uid == first  # it measured nothing itself
+        assert resumable(second, catalog).uid == second
+    for uid, parent, own in ((before, first, 3), (second, second, 1)):
+        child = went_on(root, uid)
+        assert child.start["probeline"]["parent"] == parent
+        found, expected = decisions(child), decisions(whole)
+        shared = sorted(_columns(whole, "optimization", "outcome") & set(found.columns))
+        _assert_equal(expected[shared], found[shared])
+        assert len(_measured(child)) == own
+        assert replay(child).exact
+    chain = [_parent(root, uid) for uid in (first, second)]
+    assert sorted(number for run in (*chain, child) for number in _measured(run)) == list(range(len(expected)))
+
+
+def test_an_aborted_exploration_spends_the_time_that_is_left(tmp_path):
+    """Aborted by a human while it measures; the budget is one of seconds."""
+    root, arguments = tmp_path / "catalog", {**ARGUMENTS, "points": 30, "seconds": 130.0}
+    with journalled(root, options={"seed": SEED}) as session:
+        (uid,) = session.RE(explore(session.instrument, **arguments))
+        whole = session.catalog[uid]
+    with journalled(root, options={"seed": SEED}) as session:
+        token = session.RE.subscribe(_pause_at_decision(session.RE, 3), "event")
+        with pytest.raises(RunEngineInterrupted):
+            session.RE(explore(session.instrument, **arguments))
+        (uid,) = session.RE.abort(reason="enough")
+        session.RE.unsubscribe(token)
+        assert session.catalog[uid].stop["exit_status"] == "abort"
+        earlier = resumable(uid, session.catalog)
+        with left_instrument(earlier, session.instrument, session.catalog.data_root) as twin:
+            assert twin is not session.instrument
+            (child,) = session.RE(resume(twin, earlier, session.catalog))
+        child = session.catalog[child]
+    assert "of 130 s of instrument time spent" in whole.stop["reason"]
+    assert child.stop["reason"] == whole.stop["reason"]
+    assert len(decisions(whole)) > 5
+    shared = sorted(_columns(whole, "optimization", "outcome") & set(decisions(child).columns))
+    _assert_equal(decisions(whole)[shared], decisions(child)[shared])
+
+
+def _pause_at_decision(engine, number):
+    def watch(_, doc):
+        if doc["data"].get("decision") == number and "candidate" in doc["data"]:
+            engine.loop.create_task(engine._request_pause_coro())
+
+    return watch
 
 
 def _columns(run, *streams):

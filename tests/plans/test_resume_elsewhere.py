@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from probeline.catalog import decisions, load, replay
+from probeline import catalog as catalogs
+from probeline.catalog import Run, decisions, load, replay
 from probeline.core.errors import RefusedError
 from probeline.devices.factory import instrument_spec
 from probeline.devices.guard import Guard
 from probeline.devices.instruments import assemble
 from probeline.plans.explore import explore
 from probeline.plans.resume import resumable, resume
+from probeline.plans.resurvey import check_identity
 from probeline.sim.pfm.driver import PFMDriver
 from probeline.sim.pfm.world import PFMWorld
 
@@ -127,3 +129,52 @@ def test_what_cannot_be_resumed_is_refused(tmp_path):
             session.RE(resume(session.instrument, uid, session.catalog))
         with pytest.raises(RefusedError, match="give the catalogue"):
             session.RE(resume(session.instrument, uid))
+
+
+@pytest.fixture
+def unnamed(ended, tmp_path):
+    """Return what changes the start document of the run that ended, and gives the run."""
+    with catalogs.open(ended) as catalog:
+        documents = list(catalog[_ended_uid(catalog)].documents())
+
+    def with_parts(**parts):
+        (_, start), *others = documents
+        return Run.from_documents([("start", {**start, **parts}), *others])
+
+    return with_parts
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        (None, None, "does not say what sample.id was.*write `metadata: {sample: {id: ...}}` into the instrument file"),
+        ("", "F3", "does not say what sample.id was.*begin a new run"),
+        ("F3", None, "sample.id was 'F3' and is not known now; write `metadata: {sample: {id: ...}}` into the instr"),
+        ("F3", "F4", "sample.id was 'F3' and is 'F4'; points of another sample cannot be taken over"),
+    ],
+)
+def test_two_unknown_samples_are_not_the_same_one(ended, unnamed, before, now, words):
+    run = unnamed(sample={"id": before, "material": None, "mount": None})
+    with journalled(ended, options=PACED) as session:
+        plan = resume(session.instrument, run, session.catalog, md={"sample": {"id": now}})
+        with pytest.raises(RefusedError, match=words):
+            session.RE(plan)
+
+
+def test_an_unknown_tip_is_refused_too(ended, unnamed):
+    with journalled(ended, spec_without("probe"), options=PACED) as session:
+        plan = resume(session.instrument, unnamed(probe={"id": None}), session.catalog)
+        with pytest.raises(RefusedError, match=r"does not say what probe\.id was, so nobody knows"):
+            session.RE(plan)
+
+
+def spec_without(part):
+    spec = instrument_spec("sim-pfm")
+    return spec.model_copy(update={"metadata": {**spec.metadata, part: {"id": None}}})
+
+
+def test_a_twin_says_itself_what_its_world_is(ended, unnamed):
+    with journalled(ended, spec_without("probe"), options={"seed": 5}) as session:  # its clock is virtual
+        check_identity(unnamed(probe={"id": None}).start, session.instrument, {}, twin=True)
+        with pytest.raises(RefusedError, match=r"probe\.id was 'simulated' and is not known now"):
+            check_identity(unnamed().start, session.instrument, {}, twin=True)
