@@ -85,6 +85,19 @@ class Drain:
                 "flush() again or see runs() for the reason"
             )
 
+    def settle(self) -> str:
+        """Wait until Tiled has what was journalled before, or is away; return why it is away, or nothing."""
+        with self._changed:
+            self._hurry += 1
+            self._at_once = True
+            self._away = ""
+            self._changed.notify_all()
+            try:
+                self._changed.wait_for(lambda: not self._busy and (self._away or not self._waiting))
+            finally:
+                self._hurry -= 1
+            return self._away
+
     def close(self, timeout: float | None = None) -> bool:
         """Hand over what is left, end the thread, and return whether it ended within ``timeout`` (s).
 

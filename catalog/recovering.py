@@ -2,54 +2,92 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
-import os
 import uuid
-import weakref
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from ..core.errors import DataError
+from ..core.errors import CatalogError, DataError
 from .appending import JournalInUseError, JournalWriter
 from .documents import unpacked
 from .journal import JournalTail, last_record
+from .listing import uid_of
 
 _log = logging.getLogger(__name__)
 
 
-def is_ended(path: Path) -> bool:
-    """Return whether the last record of a journal can be read and is the run's stop document."""
+@dataclass(frozen=True)
+class Ending:
+    """How a run stands.
+
+    Attributes
+    ----------
+    kind : {"ended", "closed", "lives", "empty", "damaged"}
+        ``"ended"``: it has its stop document. ``"closed"``: it got one just now. ``"lives"``: its journal is being
+        written. ``"empty"``: its journal has no start document. ``"damaged"``: it cannot be closed.
+    reason : str
+        Why it cannot be closed.
+    """
+
+    kind: Literal["ended", "closed", "lives", "empty", "damaged"]
+    reason: str = ""
+
+    @property
+    def has_stop(self) -> bool:
+        """Whether the journal is complete."""
+        return self.kind in ("ended", "closed")
+
+
+def end(path: Path) -> Ending:
+    """Return how the run of a journal stands, after closing it where a dead process could not.
+
+    What was done or could not be done is named in the log.
+    """
     try:
-        last = last_record(path)
-    except OSError as error:
-        _log.warning("the journal %s cannot be read: %s", path, error)
-        return False
+        if is_ended(path):
+            return Ending("ended")
+        return Ending("closed" if close_orphan(path) else "empty")
+    except JournalInUseError:
+        return Ending("lives")
+    except (DataError, OSError) as error:
+        _log.warning("the open run %s cannot be closed: %s", uid_of(path), error)
+        return Ending("damaged", str(error))
+
+
+def is_ended(path: Path) -> bool:
+    """Return whether the last record of a journal can be read and is the run's stop document.
+
+    Raises
+    ------
+    OSError
+        When it is no longer there.
+    """
+    last = last_record(path)
     return last is not None and last[0] == "stop"
 
 
 def close_orphan(path: Path) -> bool:
-    """Append the stop document that a dead process could not write; return whether that was done.
+    """Append the stop document that a dead process could not write; return whether one was missing.
 
-    A journal that is being written, holds no start document or is damaged stays as it is.
+    Raises
+    ------
+    JournalInUseError
+        When the run goes on.
+    DataError
+        When the journal is damaged, or the disk full; it stays as it is.
+    OSError
+        When it is no longer there.
     """
     written = path.stat().st_mtime
-    try:
-        writer = JournalWriter(path, resume=True)
-    except JournalInUseError:
-        return False
-    except DataError as error:
-        _log.warning("the open run %s cannot be closed: %s", path.stem, error)
-        return False
+    writer = JournalWriter(path, resume=True)
     try:
         stop = _stop(path, written)
         if stop is None:
             return False
         writer.write("stop", stop)
-    except DataError as error:
-        _log.warning("the open run %s cannot be closed: %s", path.stem, error)
-        return False
+    except (LookupError, TypeError, ValueError) as error:  # documents that no RunEngine wrote
+        raise CatalogError(f"its documents do not belong together: {error!r}") from error
     finally:
         writer.close()
     _log.warning("run %s was open and nobody writes it any more: closed as failed", stop["run_start"])
@@ -81,27 +119,3 @@ def _stop(path: Path, time: float) -> dict[str, Any] | None:
         "reason": "process died, or its disk was full, before the run was closed",
         "num_events": counts,
     }
-
-
-class Presence:
-    """Tells other processes that this one writes into the catalogue, by a lock on its marker.
-
-    Attributes
-    ----------
-    alone : bool
-        Whether nobody else did when this was made; others wait until :meth:`share`.
-    """
-
-    def __init__(self, marker: Path):
-        self._file = os.open(marker, os.O_RDWR)
-        self.leave = weakref.finalize(self, os.close, self._file)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.alone = True
-        except OSError:  # held by another, or a file system without locks, where nobody can tell
-            self.alone = False
-
-    def share(self) -> None:
-        """Let others write too."""
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(self._file, fcntl.LOCK_SH)

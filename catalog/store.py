@@ -13,8 +13,9 @@ import orjson
 from ..core.errors import CatalogError, UnknownNameError
 from .drain import Drain
 from .journal import read_journal
-from .listing import RunInfo, forget_state, journal_files, read_state, uid_of, without_state
-from .recovering import Presence, close_orphan, is_ended
+from .listing import RunInfo, journal_files, read_state, uid_of
+from .mending import Mender, Mending
+from .presence import Presence
 from .run import Run
 from .search import RunIndex, When, criteria
 from .served import ServedRuns
@@ -178,6 +179,7 @@ class Catalog:
         self._opening = threading.Lock()
         self._served = ServedRuns(lambda: self.client) if served else None
         self._drain = Drain(lambda: self.client)
+        self._mender = Mender(self._journals, self._roots, self._drain, lambda: self.client)
         self._sink = JournalSink(self._journals, self._drain.notify, self._drain.begin, durable=durable)
 
     def __enter__(self) -> Catalog:
@@ -204,9 +206,7 @@ class Catalog:
         """
         if self._presence is None and not self._closed:
             self._presence = Presence(self.root / MARKER)
-            paths = without_state(self._journals)
-            self._hand_over(paths if self._presence.alone else [path for path in paths if not is_ended(path)])
-            self._presence.share()
+            self._mender.begin(self._presence)
         return self._sink
 
     def runs(self) -> list[RunInfo]:
@@ -300,7 +300,7 @@ class Catalog:
                 self._tiled = self._open_tiled(self._drain.close)
             tiled = self._tiled
         if opened and tiled.made:
-            self._hand_over_lacking(tiled.client)
+            self._mender.hand_over_all()
         return tiled.client
 
     @property
@@ -316,34 +316,19 @@ class Catalog:
 
         return Broker(self.client)  # pyright: ignore[reportCallIssue]  # its __new__ takes no name
 
-    def recover(self) -> list[str]:
-        """Hand every run that Tiled does not hold to the drain again, and return their uids, oldest first.
+    def recover(self) -> Mending:
+        """Put right what dead processes and a Tiled that was away left, wait for that, and say what was done.
 
-        Tiled itself is asked which it holds: its folder may have been lost since.
-        A run that is open though nobody writes it any more, because its process died or its disk
-        was full, gets a stop document first (``exit_status`` ``"fail"``) and is named in the log.
-        Runs that go on are left alone. Idempotent; :meth:`flush` waits for the result.
-
-        Raises
-        ------
-        CatalogError
-            When Tiled cannot be opened.
+        A run that is open though nobody writes it any more, because its process died or its disk was full, gets a stop
+        document (``exit_status`` ``"fail"``). Frame files that were left open are rewritten. Every run that Tiled
+        does not hold to its last row is uploaded, also where its state says that it was. Runs that go on are left
+        alone. Idempotent.
         """
-        return self._hand_over_lacking(self.client)
-
-    def _hand_over_lacking(self, client: Any) -> list[str]:
-        held = set(client)
-        paths = journal_files(self._journals)[::-1]
-        lacking = [path for path in paths if read_state(path) != "stored" or uid_of(path) not in held]
-        for path in lacking:
-            forget_state(path)
-        return self._hand_over(lacking)
-
-    def _hand_over(self, paths: list[Path]) -> list[str]:
-        ready = [path for path in paths if is_ended(path) or close_orphan(path)]
-        for path in ready:
-            self._drain.notify(path)
-        return [uid_of(path) for path in ready]
+        presence = Presence(self.root / MARKER)
+        try:
+            return self._mender.mend(presence)
+        finally:
+            presence.leave()
 
     def flush(self, timeout: float = 60.0) -> None:
         """Wait until Tiled has everything of the runs that ended, at most ``timeout`` (s).
@@ -364,6 +349,7 @@ class Catalog:
         What Tiled did not take stays in the journals, as ``pending``.
         """
         self._sink.close()
+        self._mender.close()
         ended = self._drain.close(timeout)
         self._closed = True
         if ended and self._tiled is not None:

@@ -8,11 +8,12 @@ import pytest
 
 from probeline import catalog as catalogs
 from probeline.catalog import drain as draining
-from probeline.catalog import uploading
+from probeline.catalog import mending, uploading
 from probeline.catalog.appending import JournalInUseError, JournalWriter
 from probeline.catalog.drain import Drain
 from probeline.catalog.journal import read_journal
-from probeline.catalog.listing import read_state
+from probeline.catalog.listing import read_state, uid_of
+from probeline.catalog.mending import MendedRun
 from probeline.catalog.sink import JournalSink
 from probeline.core.errors import CatalogError, JournalError
 
@@ -69,6 +70,7 @@ class Held:
 def tiled(monkeypatch):
     fake = Tiled()
     monkeypatch.setattr(uploading, "tiled_writer", fake.writer)
+    monkeypatch.setattr(mending, "is_held", lambda client, path: uid_of(path) in client)
     return fake
 
 
@@ -98,6 +100,11 @@ def journal(catalog, documents, uid="u1"):
     return path
 
 
+def nothing(done):
+    """Whether there was nothing to do."""
+    return done.is_clean and not done.runs and not done.files
+
+
 def test_an_orphan_is_closed_and_stored_at_the_next_opening(opened, tiled, caplog):
     catalog = opened()
     path = journal(catalog, DOCUMENTS)
@@ -118,7 +125,7 @@ def test_an_orphan_is_closed_and_stored_at_the_next_opening(opened, tiled, caplo
     assert (info.exit_status, info.n_points, info.state) == ("fail", 3, "stored")
     assert tiled.taken[-1] == "stop"
     whole = path.read_bytes()
-    assert catalog.recover() == []
+    assert nothing(catalog.recover())
     assert path.read_bytes() == whole
 
 
@@ -130,7 +137,9 @@ def test_a_run_that_goes_on_is_never_touched(opened):
     (path,) = (living.root / "journal").glob("*.journal")
     before = path.read_bytes()
     other.writer()
-    assert other.recover() == living.recover() == []
+    for catalog in (living, other):
+        assert nothing(done := catalog.recover())
+        assert done.live == ["u1"]
     with pytest.raises(JournalInUseError, match="is being written"):
         JournalWriter(path, resume=True)
     assert path.read_bytes() == before
@@ -153,8 +162,7 @@ def test_a_run_whose_stop_found_a_full_disk_is_closed_in_the_same_session(opened
         patch.setattr(JournalWriter, "write", full)
         with pytest.raises(OSError, match="No space"):
             write(*STOP)
-    assert catalog.recover() == ["u1"]
-    catalog.flush()
+    assert catalog.recover().runs == [MendedRun("u1", ("closed", "uploaded"), "stored")]
     assert [(info.exit_status, info.state) for info in catalog.runs()] == [("fail", "stored")]
 
 
@@ -189,6 +197,10 @@ def test_a_damaged_orphan_is_named_and_stays_as_it_is(opened, caplog):
     path.write_bytes(damaged)
     catalog.writer()
     assert "u1 cannot be closed" in caplog.text
+    done = catalog.recover()
+    (run,) = done.runs
+    assert run.state.startswith(f"damaged: {path}, record 3 (byte ")
+    assert not done.is_clean
     assert path.read_bytes() == damaged
     with pytest.raises(JournalError):
         JournalWriter(path, resume=True)
@@ -216,13 +228,12 @@ def test_what_tiled_lost_is_handed_over_again(opened, tiled):
         write("start", {"uid": uid, "time": 5.0})
         write("stop", {"uid": f"stop-{uid}", "run_start": uid, "time": 9.0, "exit_status": "success"})
     catalog.flush()
-    assert catalog.recover() == []
+    assert nothing(catalog.recover())
     del tiled.client["u1"]
-    assert catalog.recover() == ["u1"]
-    catalog.flush()
+    assert catalog.recover().runs == [MendedRun("u1", ("uploaded",), "stored")]
     assert set(tiled.client) == {"u1", "u2"}
     assert [info.state for info in catalog.runs()] == ["stored", "stored"]
-    assert catalog.recover() == []
+    assert nothing(catalog.recover())
 
 
 def test_databases_that_had_to_be_made_get_every_run_again(opened, tiled):

@@ -263,7 +263,7 @@ def server(empty_catalog, tmp_path):
 def test_a_server_gets_runs_and_shows_their_frames(server, engine, sensor, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     with catalogs.open(server) as remote:
-        assert remote.recover() == []
+        assert not remote.recover().runs
         assert remote.root.parent == tmp_path / "home" / "probeline" / "servers"
         camera = FrameCamera(remote.data_root)
         engine.subscribe(remote.writer())

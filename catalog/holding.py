@@ -1,0 +1,46 @@
+"""Whether Tiled holds all of a run: it may have lost rows, or got them from a process that died."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .journal import last_record
+from .listing import uid_of
+
+
+def is_held(client: Any, path: Path) -> bool:
+    """Return whether Tiled holds the run of a journal to its end, with as many rows as its stop document says.
+
+    Asks for numbers of rows, not for the rows: a few requests per stream.
+
+    Parameters
+    ----------
+    client : CatalogOfBlueskyRuns
+        Where to look.
+    path : Path
+        Journal of a run that ended.
+    """
+    last = last_record(path)
+    wanted = (last[1].get("num_events") if last else None) or {}
+    try:
+        run = client[uid_of(path)].v3
+        return bool(run.metadata.get("stop")) and all(
+            _has_rows(run[stream].base, count) for stream, count in wanted.items() if count
+        )
+    except KeyError:  # the run, or a stream of it, is not there
+        return False
+
+
+def _has_rows(stream: Any, count: int) -> bool:
+    """Return whether no part that Tiled wrote has fewer rows; how many frames are in a file is the file's business."""
+    keys = stream.metadata.get("data_keys") or {}
+    parts = dict(stream.items())
+    written = [_rows(part) for name, part in parts.items() if "external" not in keys.get(name, {})]
+    return min(written) >= count if written else bool(parts)
+
+
+def _rows(part: Any) -> int:
+    if part.item["attributes"]["structure_family"] != "table":
+        return part.shape[0]
+    return len(part.read(["seq_num"] if "seq_num" in part.columns else part.columns[:1]))
