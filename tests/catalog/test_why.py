@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import math
 
 import numpy as np
 import pytest
 
+from probeline.agents.spec import make_agent
 from probeline.catalog import decisions, replay
+from probeline.catalog.reasons import reason_in_words
 from probeline.catalog.replaying import problem_of
 from probeline.catalog.why import why
-from probeline.core.errors import SpecError, UnknownNameError
-from probeline.plans.explore import explore
+from probeline.core.errors import DataError, LimitError, SpecError
+from probeline.plans.explore import explore, explore_with
+from probeline.plans.resume import left_instrument, resume
+from probeline.plans.settings import resolve
 
 from ..plans.explorations import journalled
 
@@ -61,8 +67,125 @@ def test_a_place_means_the_decision_nearest_to_it(run):
 
 
 def test_an_unknown_decision_is_named(run):
-    with pytest.raises(UnknownNameError, match="decisions 0 to 5"):
+    with pytest.raises(LimitError, match="decision = 17 was refused: the limit is 0 to 5 in this run; give the number"):
         why(run, 17)
+
+
+class Wayward:
+    """The recorded agent, but its fourth suggestion lies off the sample, and its fifth nowhere."""
+
+    def __init__(self, agent):
+        self._agent, self._count = agent, 0
+
+    def suggest(self, num_points=None):
+        (point,) = self._agent.suggest(num_points)
+        self._count += 1
+        return [{**point, "x": {4: 9e4, 5: math.nan}.get(self._count, point["x"])}]
+
+    def __getattr__(self, name):
+        return getattr(self._agent, name)
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory):
+    """An exploration with two refusals whose process ended while it measured, and the run that went on from it."""
+    with journalled(tmp_path_factory.mktemp("troubled") / "catalog", options={"seed": 5}) as session:
+
+        def black_out(_, doc):
+            if doc["data"].get("decision") == 6 and "candidate" in doc["data"]:
+                raise OSError("the lights went out")
+
+        arguments = inspect.signature(explore).bind(session.instrument, **SMALL)
+        arguments.apply_defaults()
+        chosen = {key: value for key, value in arguments.arguments.items() if key not in ("instrument", "md")}
+        settings = resolve(session.instrument.spec, session.instrument.description, **chosen)
+        token = session.RE.subscribe(black_out, "event")
+        plan = explore_with(session.instrument, settings, lambda problem: Wayward(make_agent(settings.agent, problem)))
+        with pytest.raises(OSError, match="lights"):
+            session.RE(plan)
+        session.RE.unsubscribe(token)
+        before = session.catalog[-1]
+        with left_instrument(before, session.instrument, session.catalog.data_root) as twin:
+            (uid,) = session.RE(resume(twin, before))
+        return before, session.catalog[uid]
+
+
+def test_what_was_refused_was_not_measured(troubled):
+    before, _ = troubled
+    assert list(decisions(before)["status"]) == ["ok", "ok", "ok", "refused", "refused", "ok", "abandoned"]
+    far, nowhere = why(before, 3), why(before, 4)
+    assert far.text.startswith("Decision 3 asked for (90000.0, ")
+    assert "Nothing was measured: it was refused, because (90000.0, " in far.text
+    assert "Decision 4 asked for a place that is not finite: " in nowhere.text
+    assert "(nan, " in nowhere.text.splitlines()[-1]
+    json.dumps(nowhere.facts, allow_nan=False)
+    assert "It knew 3 outcomes and 2 failures, the best of them" in why(before, 5).text
+    assert why(before, (9e4, 0.0)).decision == 3
+
+
+def test_what_ended_early_is_said(troubled):
+    assert why(troubled[0], 6).text.endswith("It was not measured to its end: the lights went out.")
+
+
+def test_what_was_taken_over_is_said(troubled):
+    before, after = troubled
+    reason, other = why(after, 1), why(before, 1)
+    first, second, *others = reason.text.splitlines()
+    assert second == f"It was taken over from run {before.uid[:8]}, which this run goes on from."
+    assert [first, *others] == other.text.splitlines()
+    assert "taken over" not in why(after, 7).text
+
+
+def test_what_failed_was_measured(tmp_path):
+    try:
+        with journalled(tmp_path / "catalog", "replay:beps-pto-50x50") as session:
+            (uid,) = session.RE(explore(session.instrument, points=2, seed_points=2))
+            run = session.catalog[uid]
+    except DataError as absent:
+        pytest.skip(str(absent))
+    assert list(decisions(run)["status"]) == ["failed", "failed"]
+    assert "It knew 0 outcomes and 1 failure." in why(run, 1).text
+    assert "It was measured, but no value came of it: poor fit." in why(run, 1).text
+
+
+FACTS = {
+    "decision": 5, "x": 1.0, "y": 2.0, "source": "agent", "rank": 0, "n_seen": 4, "n_failed": 0, "inherited": False,
+    "open": 40, "best": None, "mean": 2.0, "std": 1.0, "mean_above": 0.998, "std_above": 0.001,
+    "nearest": [{"decision": 1, "distance_nm": 0.213, "objective": 1.5}],
+    "outcome": {"status": "ok", "reason": "ok", "objective": 5.0, "sigma": None},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "acquisition", "words"),
+    [
+        ({}, "log_ei", "the best of 40 open candidates for the agent gp by log ei."),
+        ({"rank": 2}, "log_ei", "number 3 of 40 open candidates"),
+        ({"source": "fallback"}, "log_ei", "An earlier fit stood in"),
+        ({"source": "external"}, "log_ei", "chosen by somebody else"),
+        ({"source": "seed"}, "log_ei", "drawn at random (seed 7), as too few outcomes were known for a model."),
+        ({}, None, "the choice of the agent gp among 40 open candidates."),
+        (
+            {},
+            "log_ei",
+            "that of more than 99 % of the other open candidates, its uncertainty larger than that of less tha",
+        ),
+        ({}, "log_ei", "than that of less than 1 %: it was chosen for its value."),
+        ({"mean_above": 0.2, "std_above": 1.0}, "ucb", "larger than that of 100 %: it was chosen to learn."),
+        ({}, "integrated_variance", "weighs uncertainty alone"),
+        ({}, "straddle", "either side of its threshold"),
+        ({}, "novelty", "unlike those that were found"),
+        ({"mean_above": None}, None, "It expected the same everywhere"),
+        ({}, "log_ei", "Nearest measured: decision 1 (0.213 nm away) gave 1.5 V²."),
+        ({}, "log_ei", "It gave 5 V², 3.0 standard deviations"),
+        ({"outcome": None}, "log_ei", "What came of it is not recorded yet."),
+        ({"outcome": {"status": "failed", "reason": "not_measured"}}, "log_ei", "the replayed data have none there."),
+    ],
+)
+def test_words_say_what_the_numbers_say(changes, acquisition, words):
+    agent = {"kind": "gp", "acquisition": acquisition, "seed": 7, "seed_points": 3}
+    about = {"objective": {"unit": "V^2"}, "agent": agent, "parent": None}
+    assert words in reason_in_words({**FACTS, **changes}, about, ended=False)
 
 
 def test_the_recorded_agent_agrees_with_itself(run):
