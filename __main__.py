@@ -23,6 +23,8 @@ from .core.errors import InterruptedRun, ProbelineError, RefusedError
 from .core.interruption import interrupt_once
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+catalogs = typer.Typer(no_args_is_help=True, help="What concerns a catalogue as a whole.")
+app.add_typer(catalogs, name="catalog")
 console = Console(stderr=True)
 
 # Exit codes: 0 done, 1 it went wrong, 2 the request was refused (typer's own too), 3 it ran and something differs.
@@ -325,6 +327,19 @@ def serve(
 
     say = functools.partial(print, flush=True)
     serve_catalog(catalog, host, port, public=public, database=_database(database), readable=readable or (), say=say)
+
+
+@catalogs.command()
+def relocate(
+    folder: Annotated[Path, typer.Argument(help="Folder of the catalogue, where it is now.")] = Path(DEFAULT_CATALOG),
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a catalogue whose folder was moved readable through Tiled again."""
+    from .catalog.relocating import relocate as relocate_catalog
+
+    moved = relocate_catalog(folder, _database(database))
+    _answer(as_json, {"catalog": str(folder.expanduser().resolve()), **dataclasses.asdict(moved)}, "files")
 
 
 def _database(option: str | None) -> str | None:

@@ -100,12 +100,17 @@ class FileFrames:
         """Raise when the numbers lie in another file that may not be read: HDF5 can point anywhere."""
         if self._roots is None:
             return
-        others = [data.file.filename] if data.file.filename != file.filename else []
-        others += [name for name, *_ in data.external or ()]
-        others += [source.file_name for source in data.virtual_sources()] if data.is_virtual else []
-        for name in others:
-            if name != "." and not is_inside(path.parent / name, self._roots):
+        for name in other_files(file, data):
+            if not is_inside(path.parent / name, self._roots):
                 raise DataError(f"the frames in {path} were refused: they lie in {name}, outside of what may be read")
+
+
+def other_files(file: h5py.File, data: h5py.Dataset) -> list[str]:
+    """Return the names of other files in which the numbers of an array lie, relative to the folder of its own."""
+    others = [data.file.filename] if data.file.filename != file.filename else []
+    others += [name for name, *_ in data.external or ()]
+    others += [source.file_name for source in data.virtual_sources()] if data.is_virtual else []
+    return [name for name in others if name != "."]
 
 
 def _places(stream: Stream, key: str, seq_nums: Sequence[int]) -> list[tuple[str, int]]:

@@ -14,6 +14,7 @@ from typing import Any
 from ..core.errors import CatalogError
 from .database import checked, without_password
 from .fronting import Front
+from .guarding import explain_refusals
 from .keys import KEY_FILE, Keys, keys_of, register_keys
 from .serving import SETTINGS, make_tree, refused
 from .store import folder_of_servers, open_catalog
@@ -58,6 +59,7 @@ def make_server_app(root: Path, keys: Keys, *, readable: Sequence[Path], databas
         ),
         server_settings={**SETTINGS, "database": Database(uri=access)},
     )
+    explain_refusals(app)
     app.add_middleware(Front, database=tree.context.engine)
     return app
 

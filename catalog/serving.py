@@ -17,13 +17,13 @@ from typing import Any
 
 from ..core.errors import CatalogError
 from .database import add_tables, prepare, scrubbed, without_password
-from .guarding import guard_files
+from .guarding import explain_refusals, guard_files
 from .leftovers import replace_leftovers
 
 _log = logging.getLogger(__name__)
 # One for the whole process: Tiled keeps the key in a cache that all its applications share.
 _API_KEY = secrets.token_hex(16)
-_DATABASE = "catalog.db"
+DATABASE = "catalog.db"
 _NEEDED_MB = 1  # of Tiled's empty databases, with their journals
 _ANSWER_S = 10.0
 
@@ -60,7 +60,7 @@ class EmbeddedTiled:
         from tiled.client import from_context
 
         context_class = _context_class()
-        self.made = not (folder / _DATABASE).exists()
+        self.made = not (folder / DATABASE).exists()
         try:
             if self.made:
                 _set_aside(folder)
@@ -69,7 +69,7 @@ class EmbeddedTiled:
             self._context = context_class.from_app(app, api_key=_API_KEY)
         except Exception as error:  # Tiled raises whatever its parts raise
             if self.made:
-                for file in folder.glob(f"{_DATABASE}*"):
+                for file in folder.glob(f"{DATABASE}*"):
                     file.unlink()
             raise refused(folder, error) from error
         self.client: Any = from_context(self._context)
@@ -146,7 +146,7 @@ def _set_aside(folder: Path) -> None:
     if any(folder.glob("data/*")):
         aside = folder.with_name(f"{folder.name}-{secrets.token_hex(4)}")
         folder.rename(aside)
-        _log.warning("%s has lost %s: it is made again, what was left of it is in %s", folder, _DATABASE, aside)
+        _log.warning("%s has lost %s: it is made again, what was left of it is in %s", folder, DATABASE, aside)
 
 
 def refused(folder: Path, error: Exception, database: str | None = None) -> CatalogError:
@@ -221,7 +221,9 @@ def make_app(folder: Path, readable: list[Path], api_key: str) -> Any:
     from tiled.server.app import build_app
 
     authentication = Authentication(single_user_api_key=api_key, allow_anonymous_access=False)
-    return build_app(make_tree(folder, readable), authentication=authentication, server_settings=SETTINGS)
+    app = build_app(make_tree(folder, readable), authentication=authentication, server_settings=SETTINGS)
+    explain_refusals(app)
+    return app
 
 
 # Files are shown as the arrays that were announced, never as they lie on the disk.
@@ -250,7 +252,7 @@ def make_tree(folder: Path, readable: list[Path], database: str | None = None) -
 
     default_serialization_registry.register("BlueskyRun", "application/json-seq", json_seq_exporter)
     (folder / "data").mkdir(parents=True, exist_ok=True)
-    file = folder / _DATABASE
+    file = folder / DATABASE
     uri = database or f"sqlite:///{file}"
     if database or not file.exists():
         prepare(uri)

@@ -1,14 +1,18 @@
 """Data files: read where they may be, found where they went, never read because a document says so."""
 
+import shutil
+
 import h5py
 import numpy as np
 import pytest
+from tiled.client.utils import ClientError
 
 from probeline import catalog as catalogs
 from probeline.catalog.paths import locate
 from probeline.core.errors import DataError
 
 from .catalog_devices import FRAME, survey_and_points
+from .served import Served
 
 
 @pytest.fixture
@@ -119,3 +123,83 @@ def test_a_file_that_points_out_of_its_folder_is_refused(catalog, engine, camera
     points_elsewhere(kind, file, other)
     with pytest.raises(DataError, match=r"were refused: they lie in .*other\.h5, outside"):
         catalog[-1].stream("survey")
+
+
+@pytest.fixture(params=["embedded", "served"])
+def tiled(request, empty_catalog, tmp_path, monkeypatch):
+    """A Tiled client that may write, and the data folder that it may read; no other."""
+    folder = tmp_path / "allowed"
+    shutil.copytree(empty_catalog, folder)
+    if request.param == "embedded":
+        with catalogs.open(folder) as store:
+            yield store.client, store.data_root
+        return
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    with Served(folder) as served, catalogs.open(served.writer) as store:
+        yield store.client, folder / "data"
+
+
+def frames_file(path, number=1.0):
+    with h5py.File(path, "w") as file:
+        file["entry/data/data"] = np.full((1, *FRAME), number)
+    return path
+
+
+def registered(client, key, uris, mimetype="application/x-hdf5", shape=(1, *FRAME), **parameters):
+    """Let Tiled believe that an array lies in these files."""
+    from tiled.structures.array import ArrayStructure
+    from tiled.structures.data_source import Asset, DataSource
+
+    assets = [Asset(data_uri=uri, is_directory=False, parameter="data_uris", num=num) for num, uri in enumerate(uris)]
+    structure = ArrayStructure.from_array(np.zeros(shape), chunks=tuple((size,) for size in shape))
+    source = DataSource(
+        "array", structure, mimetype=mimetype, parameters=parameters, management="external", assets=assets
+    )
+    return client.new("array", [source], key=key)
+
+
+@pytest.mark.system
+def test_tiled_reads_nothing_outside_of_its_folders(tiled, tmp_path):
+    client, root = tiled
+    inside = frames_file(root / "inside.h5", 1.0)
+    outside = frames_file(tmp_path / "secret.h5", 42.0)
+    (root / "link.h5").symlink_to(outside)
+    (root / "folder").symlink_to(tmp_path)
+    (root / "sub").mkdir()
+    for kind in ("link", "raw", "virtual"):
+        points_elsewhere(kind, root / f"{kind}-within.h5", outside)
+    hdf5 = {"dataset": "entry/data/data"}
+    good = registered(client, "good", [uri(inside)], **hdf5)
+    np.testing.assert_array_equal(good.read(), np.ones((1, *FRAME)))
+    for key, path in {
+        "absolute": outside,
+        "dots": root / ".." / ".." / "secret.h5",
+        "deep dots": root / "sub" / ".." / ".." / ".." / "secret.h5",
+        "symlink": root / "link.h5",
+        "symlinked folder": root / "folder" / "secret.h5",
+        "external link": root / "link-within.h5",
+        "external data": root / "raw-within.h5",
+        "virtual data": root / "virtual-within.h5",
+        "keys": root.parent / "keys.json",
+    }.items():
+        node = registered(client, key, [uri(path)], **hdf5)
+        with pytest.raises(ClientError, match=r"403: (.* was refused: it leads out of|Refusing to serve)"):
+            node.read()
+
+
+@pytest.mark.system
+def test_tiled_reads_no_row_of_files_that_leads_out(tiled, tmp_path):
+    import tifffile
+
+    client, root = tiled
+    for number in range(3):
+        tifffile.imwrite(root / f"{number}.tif", np.full((4, 5), number, "f8"))
+    tifffile.imwrite(tmp_path / "secret.tif", np.full((4, 5), 42.0))
+    kind = {"mimetype": "multipart/related;type=image/tiff", "shape": (3, 4, 5)}
+    good = registered(client, "good", [uri(root / f"{number}.tif") for number in range(3)], **kind)
+    np.testing.assert_array_equal(good[1], np.ones((4, 5)))
+    (root / "2.tif").unlink()
+    (root / "2.tif").symlink_to(tmp_path / "secret.tif")
+    for read in (lambda: good[2], good.read):
+        with pytest.raises(ClientError, match=r"403: .*2\.tif was refused: it leads out of"):
+            read()
