@@ -33,14 +33,20 @@ def is_held(client: Any, path: Path) -> bool:
 
 
 def _has_rows(stream: Any, count: int) -> bool:
-    """Return whether no part that Tiled wrote has fewer rows; how many frames are in a file is the file's business."""
+    """Return whether nothing that Tiled wrote is missing or has fewer rows; frames are the business of their files."""
     keys = stream.metadata.get("data_keys") or {}
     parts = dict(stream.items())
-    written = [_rows(part) for name, part in parts.items() if "external" not in keys.get(name, {})]
-    return min(written) >= count if written else bool(parts)
+    columns = {column for part in parts.values() if _is_table(part) for column in part.columns}
+    written = {key for key, info in keys.items() if "external" not in info}
+    counts = [_rows(part) for name, part in parts.items() if name in written or name not in keys]
+    return written <= parts.keys() | columns and bool(parts) and min(counts, default=count) >= count
 
 
 def _rows(part: Any) -> int:
-    if part.item["attributes"]["structure_family"] != "table":
+    if not _is_table(part):
         return part.shape[0]
     return len(part.read(["seq_num"] if "seq_num" in part.columns else part.columns[:1]))
+
+
+def _is_table(part: Any) -> bool:
+    return part.item["attributes"]["structure_family"] == "table"

@@ -16,7 +16,7 @@ from .casting import Caster
 from .compressing import compress
 from .documents import Document, unpacked, without_repeats
 from .journal import JournalTail, read_journal
-from .listing import write_state
+from .listing import uid_of, write_state
 from .microbatches import MicroBatches
 
 _log = logging.getLogger(__name__)
@@ -62,6 +62,7 @@ class RunUpload:
         self._path = path
         self._client = client
         self._lock = lock
+        self._is_ours = lock is not None
         self._failed = 0
         self._begin()
 
@@ -118,7 +119,7 @@ class RunUpload:
             if self._is_tiled_to_blame(error):
                 raise TiledAwayError(reason_of(error)) from error
             self._failure = reason_of(error)  # tried once more, as a whole, at the end of the run
-            _log.warning("run %s is not in Tiled yet: %s", self._path.stem, self._failure)
+            _log.warning("run %s is not in Tiled yet: %s", uid_of(self._path), self._failure)
 
     def _is_tiled_to_blame(self, error: Exception) -> bool:
         fault = fault_of(error)
@@ -158,6 +159,8 @@ class RunUpload:
         if self._again or self._failure is not None:
             upload(self._open(), _until_ending(read_journal(self._path)))
         write_state(self._path, "stored")
+        if not self._is_ours:
+            _log.warning("run %s, which an earlier process left, is in Tiled now", uid_of(self._path))
         try:
             compress(self._path)
         except OSError as error:  # no room for both: it stays as it is
@@ -165,14 +168,14 @@ class RunUpload:
 
     def _reject(self, error: Exception) -> None:
         if _is_ending():
-            _log.info("run %s goes to Tiled at the next opening: the process ends", self._path.stem)
+            _log.info("run %s goes to Tiled at the next opening: the process ends", uid_of(self._path))
             return
         reason = reason_of(error)
-        _log.warning("run %s is in the journal only: %s", self._path.stem, reason)
+        _log.warning("run %s is in the journal only: %s", uid_of(self._path), reason)
         try:
             write_state(self._path, f"rejected: {reason}")
         except OSError as trouble:  # the disk is full: then the state stays "pending"
-            _log.warning("the state of %s cannot be written: %s", self._path.stem, trouble)
+            _log.warning("the state of %s cannot be written: %s", uid_of(self._path), trouble)
 
     def close(self) -> None:
         """Release the journal. Idempotent."""
