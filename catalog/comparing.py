@@ -38,8 +38,9 @@ class Comparison:
     distance_nm : list of float
         Distance (nm) of the other agent's choice from the recorded one, of every decision compared.
     regret : dict or None
-        Where the full map is known: ``recorded`` and ``other``, by how much the best value found falls short of the
-        best on the map, after the same number of measurements, in ``unit``.
+        Where the full map is known: ``recorded`` and ``other``, by how much the best place measured falls short of the
+        best on the map, after the same number of measurements, in ``unit``; None where the map has no value at any of
+        them. The recorded agent was told what was measured, with its noise, the other one what the map holds.
     """
 
     agent: dict[str, Any]
@@ -124,11 +125,16 @@ def _regret(run: Run, spec: AgentSpec, problem: Problem, truth: NDArray[np.float
             other.ingest([{**suggestion, problem.objective: float(truth[candidate])}])
         else:
             other.register_failures([suggestion])
-    best = np.nanmax(sign * truth)
-    short = {
-        name: float(best - np.nanmax(sign * truth[at])) for name, at in (("recorded", measured), ("other", visited))
-    }
+    short = {name: _short(sign * truth, at) for name, at in (("recorded", measured), ("other", visited))}
     return {**short, "unit": about["objective"]["unit"]}
+
+
+def _short(values: NDArray[np.float64], places: Sequence[int]) -> float | None:
+    """Return by how much the best of some places falls short of the best of all; None without a value there."""
+    found = values[places]
+    if not np.isfinite(found).any():
+        return None
+    return float(np.max(values[np.isfinite(values)]) - np.max(found[np.isfinite(found)]))
 
 
 def _measured(run: Run, problem: Problem) -> Sequence[int]:

@@ -146,7 +146,8 @@ def _came_of_it(facts: Mapping[str, Any], unit: str, *, ended: bool) -> str:
     if outcome["reason"] == "not_measured":
         return "No value came of it: the replayed data have none there."
     if outcome["status"] in _WITHOUT:
-        return f"{_WITHOUT[outcome['status']]} {outcome['reason'].replace('_', ' ')}."
+        flag = outcome["status"] == "failed"  # else it is a sentence
+        return f"{_WITHOUT[outcome['status']]} {outcome['reason'].replace('_', ' ') if flag else outcome['reason']}."
     text = f"It gave {_value(outcome, unit)}"
     if facts["mean"] is None or not facts["std"]:
         return f"{text}."

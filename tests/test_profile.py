@@ -68,5 +68,5 @@ def test_the_queue_server_finds_plans_and_devices(tmp_path):
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
     listed = (tmp_path / "existing_plans_and_devices.yaml").read_text()
-    for name in ("explore:", "count:", "grid_scan:", "spm:"):
+    for name in ("explore:", "resume:", "count:", "grid_scan:", "spm:"):
         assert f"\n  {name}" in listed

@@ -217,6 +217,8 @@ def test_regret_is_told_where_the_whole_map_is_known(run):
     assert answer.regret["recorded"] == pytest.approx(shortest)
     assert 0 <= answer.regret["other"] <= answer.regret["recorded"] + np.hypot(*np.ptp(problem.xy, axis=0))
     assert answer.regret["unit"] == "pm V"
+    unknown = np.where(np.arange(len(problem)) == 10, 0.0, np.nan)  # measured by nobody, unless it is candidate 10
+    assert replay(run, "gp", truth=unknown).regret["recorded"] in (0.0, None)
     with pytest.raises(SpecError, match="one value for each"):
         replay(run, "gp", truth=truth[:-1])
     with pytest.raises(SpecError, match="another agent only"):
