@@ -1,6 +1,7 @@
 """Tiled slow, stopped, restarted, full or failing: the run goes on, the drain catches up by itself."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -247,6 +248,55 @@ def test_a_full_disk_ends_the_run_and_keeps_what_was_acknowledged(catalog):
         assert first.exit_status == "fail"
         assert (later.exit_status, later.n_points) == ("success", 2)
         assert {first.state, later.state} == {"stored"}
+
+
+DATABASE_FULL = """
+import resource, signal, sys
+from bluesky import RunEngine
+from catalog_devices import FrameCamera, Sensor, survey_and_points
+from probeline import catalog as catalogs
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+catalog = catalogs.open(sys.argv[1])
+assert len(catalog.client) == 0
+engine = RunEngine({}, context_managers=[])
+engine.subscribe(catalog.writer())
+size = (catalog.root / "tiled" / "catalog.db").stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+note = "x" * (size // 2)  # fits into the journal, but no more into the database
+(uid,) = engine(survey_and_points(FrameCamera(catalog.data_root), Sensor(), points=5, md={"note": note}))
+print(catalog[uid].stop["exit_status"])
+print(catalog._drain.settle())
+print(catalog[uid].state)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+catalog.flush()
+print(catalog[uid].state)
+catalog.close()
+"""
+
+
+@pytest.mark.system
+def test_databases_on_a_full_disk_do_not_concern_the_run_and_catch_up(catalog):
+    root = catalog.root
+    catalog.close()
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", DATABASE_FULL, str(root)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    ended, said, before, after = done.stdout.splitlines()
+    assert (ended, before, after) == ("success", "pending", "stored")
+    assert re.match(
+        r"Tiled did not take everything within 5 s \(.*(full|disk I/O error).*\); the journals hold all", said
+    )
+    assert "Tiled is away, the journals keep what it lacks" in done.stderr
+    assert "Tiled is back and has what it lacked" in done.stderr
+    with catalogs.open(root) as again:
+        run = again[-1]
+        assert (
+            tiled_run(again.client[run.uid])
+            .stream("primary")
+            .drop_attrs()
+            .identical(run.stream("primary").drop_attrs())
+        )
 
 
 @pytest.mark.system

@@ -19,6 +19,8 @@ from probeline.catalog.appending import JournalWriter, lock
 from probeline.catalog.codec import decode, encode
 from probeline.catalog.compressing import compress, is_compressed
 from probeline.catalog.journal import JournalTail, JournalWarning, last_record, read_journal
+from probeline.catalog.listing import read_info
+from probeline.catalog.recovering import end
 from probeline.catalog.sink import JournalSink
 from probeline.core.errors import CatalogError, JournalError
 
@@ -92,8 +94,15 @@ def written(tmp_path):
     """A journal of four documents, and the documents."""
     documents = [
         ("start", {"uid": "u", "time": 1.5}),
-        ("descriptor", {"uid": "d", "note": "line\rbreak\n"}),
-        ("event", {"data": {"x": float("nan"), "image": np.arange(6.0).reshape(2, 3), "file": "\udce9"}}),
+        ("descriptor", {"uid": "d", "name": "primary", "note": "line\rbreak\n"}),
+        (
+            "event",
+            {
+                "descriptor": "d",
+                "seq_num": 1,
+                "data": {"x": float("nan"), "image": np.arange(6.0).reshape(2, 3), "file": "\udce9"},
+            },
+        ),
         ("stop", {"uid": "s"}),
     ]
     path = tmp_path / "run.journal"
@@ -128,21 +137,25 @@ def is_prefix(read, documents):
     return same([list(item) for item in read], [list(item) for item in documents[: len(read)]])
 
 
+def damages(whole, first, seed, count=400):
+    """Yield copies of a file with up to eight of its bytes changed, from byte ``first`` on."""
+    randomly = np.random.default_rng(seed)
+    for _ in range(count):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        places = randomly.integers(first, len(whole), randomly.integers(1, 9))
+        damaged[places] ^= randomly.integers(1, 256, len(places)).astype(np.uint8)
+        yield damaged.tobytes()
+
+
 @pytest.mark.parametrize("compressed", [False, True])
-def test_whatever_happens_to_the_last_three_records_leaves_a_true_beginning(written, compressed):
+def test_whatever_happens_to_a_journal_leaves_a_true_beginning(written, compressed):
     path, documents = written
     if compressed:
         compress(path)
     whole = path.read_bytes()
-    first = 0 if compressed else [match.end() for match in re.finditer(b"\n", whole)][-4]
-    randomly = np.random.default_rng(3)
-    broken = [whole[:size] for size in range(first, len(whole))]
-    for _ in range(400):
-        damaged = np.frombuffer(whole, np.uint8).copy()
-        places = randomly.integers(first, len(whole), randomly.integers(1, 9))
-        damaged[places] ^= randomly.integers(1, 256, len(places)).astype(np.uint8)
-        broken.append(damaged.tobytes())
-    for content in broken:
+    third_last = 0 if compressed else [match.end() for match in re.finditer(b"\n", whole)][-4]
+    cut = (whole[:size] for size in range(third_last, len(whole)))
+    for content in (*cut, *damages(whole, third_last, seed=3), *damages(whole, 0, seed=4)):
         path.write_bytes(content)
         read = []
         with warnings.catch_warnings():
@@ -153,6 +166,11 @@ def test_whatever_happens_to_the_last_three_records_leaves_a_true_beginning(writ
         assert is_prefix(read, documents)
         last = last_record(path)
         assert last is None or any(is_prefix([last], [document]) for document in documents)
+        info = read_info(path)
+        assert info is None or info.uid == "u" or info.state.startswith("damaged: ")
+        assert end(path).kind in ("ended", "closed", "empty", "damaged")
+        if (kept := path.read_bytes()) != content:  # closed: what could be read stands before the new end
+            assert content.startswith(kept[: kept.rindex(b"\n", 0, -1) + 1])
 
 
 def test_compression_changes_nothing_that_is_read(written):
