@@ -264,11 +264,18 @@ def why(
 
 
 @app.command()
-def resume(uid: UidArgument, catalog: CatalogOption = DEFAULT_CATALOG, as_json: JsonOption = False) -> None:
+def resume(
+    uid: UidArgument,
+    instrument: Annotated[
+        str | None, typer.Option(help="Instrument file, as it is now; a twin is opened as the run left it.")
+    ] = None,
+    catalog: CatalogOption = DEFAULT_CATALOG,
+    as_json: JsonOption = False,
+) -> None:
     """Go on with an exploration that was killed, aborted or failed, in a new run linked to it."""
     from .plans.runs import run_resume
 
-    summary = run_resume(-1 if uid == "last" else uid, catalog, console=console)
+    summary = run_resume(-1 if uid == "last" else uid, catalog, instrument=instrument, console=console)
     _answer(as_json, summary, "exploration, resumed")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ def _version(name: str) -> str | None:
         return None
 
 
+@cache  # the tree that was imported, not the one that somebody has checked out since
 def _git(source: Path) -> dict[str, Any] | None:
     if not (source / ".git").exists():  # installed, perhaps below somebody else's repository
         return None

@@ -16,7 +16,7 @@ from .start_document import SCHEMA, Column, Environment, Probe, Sample, check_st
 # What is said of an experiment, and what each part has to say.
 PARTS = {"sample": Sample, "probe": Probe, "column": Column, "environment": Environment}
 # What the engine itself writes into a start document, and what decides the run.
-_RESERVED = ("uid", "time", "scan_id", "probeline")
+_RESERVED = ("uid", "time", "scan_id", "plan_name", "probeline")
 
 
 def checked_md(md: Any) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from ..catalog import Catalog, Run, decisions
 from ..catalog import open as open_catalog
 from ..catalog.report import report
 from ..catalog.store import shown
-from ..core.errors import CatalogError, DataError, InterruptedRun, ProbelineError
+from ..core.errors import CatalogError, DataError, InterruptedRun, ProbelineError, RefusedError
 from ..core.interruption import ignore_interrupts
 from ..devices.factory import instrument_spec
+from ..devices.instrument_file import InstrumentSpec
 from .explore import explore
 from .progress import ProgressBar
 from .resume import instrument_of, resumable, resume
@@ -96,10 +97,8 @@ def explore_once(session: Session, *, seed: int, console: Console, arguments: Ma
     return _watched(session, plan, f"{session.instrument.name} {arguments.get('agent', 'auto')}", console)
 
 
-def run_resume(uid: str | int, catalog: str | Path, *, console: Console) -> dict[str, Any]:
+def run_resume(uid: str | int, catalog: str | Path, *, instrument: str | None, console: Console) -> dict[str, Any]:
     """Go on with an exploration that did not end well; write the report and return the summary of the new run.
-
-    The instrument is opened from the record: a twin at the state of its last recorded event.
 
     Parameters
     ----------
@@ -107,6 +106,9 @@ def run_resume(uid: str | int, catalog: str | Path, *, console: Console) -> dict
         The run, as a catalogue finds it.
     catalog : str or Path
         Folder of the catalogue, or address of a Tiled server.
+    instrument : str or None
+        Registered name or instrument file. None for a twin, which is opened from the record, at the state of its last
+        recorded event.
     console : Console
         Where progress and warnings are shown.
 
@@ -119,12 +121,23 @@ def run_resume(uid: str | int, catalog: str | Path, *, console: Console) -> dict
         store.client  # noqa: B018  # opens Tiled before a thread does
         store.writer()  # closes what a dead process left open
         earlier = resumable(store[uid], store)
-        with session_on(store, instrument_of(earlier)) as session:
+        with session_on(store, instrument or _recorded_twin(earlier)) as session:
             label = f"{session.instrument.name} resumed"
             run = _watched(session, resume(session.instrument, earlier, store), label, console)
         run = stored(store, run, console)
         path = written_report(store, run, console)
     return {**summarize(run, catalog), "parent": earlier.uid, "report": path and str(path)}
+
+
+def _recorded_twin(run: Run) -> InstrumentSpec:
+    """Return the twin that ``run`` was made on, as it was left; a record knows no other instrument of today."""
+    about = run.start["probeline"]
+    if not about["driver"]["virtual_clock"]:
+        raise RefusedError(
+            f"run {run.uid[:8]} was made on {about['instrument']['backend']}, and only you know which sample and which "
+            "probe are there now; name its instrument file with --instrument"
+        )
+    return instrument_of(run)
 
 
 def _watched(session: Session, plan: Any, label: str, console: Console) -> Run:

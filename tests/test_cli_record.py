@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from probeline import __main__ as cli
 from probeline import catalog as catalogs
 from probeline.catalog import decisions
+from probeline.devices.factory import instrument_spec
 from probeline.plans.explore import explore
 
 from .plans.explorations import journalled
@@ -84,6 +86,30 @@ def test_mistakes_are_answered_in_a_line(short, monkeypatch, capsys, arguments, 
     code, _, shown = run_here(monkeypatch, capsys, folder, *arguments, "--catalog", "cat")
     assert code == 2
     assert words in " ".join(shown.replace("│", " ").split())
+
+
+def test_what_lies_under_a_real_probe_has_to_be_said(tmp_path, monkeypatch, capsys):
+    """A record cannot know it. A twin whose clock does not stand still counts as real."""
+
+    def black_out(_, doc):
+        if doc["data"].get("decision") == 2:
+            raise OSError("the lights went out")
+
+    with journalled(tmp_path / "cat", options={"seed": 5, "pace": 1e6}) as session:
+        session.RE.subscribe(black_out, "event")
+        with pytest.raises(OSError, match="lights"):
+            session.RE(explore(session.instrument, **SMALL))
+    content = instrument_spec("sim-pfm", {"seed": 5, "pace": 1e6}).model_dump(mode="json")
+    content["metadata"]["sample"]["id"] = "B-7"
+    (tmp_path / "afm.yml").write_text(yaml.safe_dump(content))
+    for options, words in (
+        ((), "only you know which sample and which probe are there now; name its instrument file with --instrument"),
+        (("--instrument", "afm.yml"), "sample.id was 'simulated' and is 'B-7'; points of another sample cannot be"),
+    ):
+        code, _, shown = run_here(monkeypatch, capsys, tmp_path, "resume", "last", *options, "--catalog", "cat")
+        assert code == 2
+        assert words in " ".join(shown.split())
+        assert "Traceback" not in shown
 
 
 def test_another_agent_is_compared(short, monkeypatch, capsys):
