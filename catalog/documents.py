@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,24 +106,34 @@ def unpacked(documents: Iterable[Document]) -> Iterator[Document]:
             yield name, doc
 
 
-def without_repeats(documents: Iterable[Document]) -> Iterator[Document]:
+def without_repeats(read: Callable[[], Iterable[Document]]) -> Iterator[Document]:
     """Yield the documents of a run with only the last event of each sequence number.
 
     Frames cannot be left out, because they stand in their file one after the other; where that
     makes frames outnumber events, the data key says in ``rows`` which frame belongs to
     which event.
+
+    Parameters
+    ----------
+    read : callable
+        Returns the documents; called twice, so that not all of them have to be in memory.
     """
-    flat = list(unpacked(documents))
-    streams = index_streams(flat)
+    streams = index_streams(_placed(read()))
     stream_of = {uid: stream for stream in streams.values() for uid in stream.descriptors}
-    for name, doc in flat:
+    for place, (name, doc) in enumerate(unpacked(read())):
         if name == "event":
-            if stream_of[doc["descriptor"]].events[doc["seq_num"]] is doc:
+            if stream_of[doc["descriptor"]].events[doc["seq_num"]]["place"] == place:
                 yield name, doc
         elif name == "descriptor":
             yield name, _with_rows(doc, streams[doc["name"]])
         else:
             yield name, doc
+
+
+def _placed(documents: Iterable[Document]) -> Iterator[Document]:
+    """Yield the documents with events that say where they stand instead of what was measured."""
+    for place, (name, doc) in enumerate(unpacked(documents)):
+        yield name, {**{key: doc[key] for key in ("descriptor", "seq_num")}, "place": place} if name == "event" else doc
 
 
 def _with_rows(descriptor: dict[str, Any], stream: Stream) -> dict[str, Any]:

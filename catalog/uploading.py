@@ -29,12 +29,20 @@ def tiled_writer(client: Any) -> MicroBatches:
     return MicroBatches(client)
 
 
-def upload(client: Any, documents: Iterable[Document]) -> None:
-    """Write a whole run into Tiled, in place of what may be there of it."""
-    flat = list(without_repeats(documents))
+def upload(client: Any, read: Callable[[], Iterable[Document]]) -> None:
+    """Write a whole run into Tiled, in place of what may be there of it.
+
+    Parameters
+    ----------
+    client : CatalogOfBlueskyRuns
+        Where to.
+    read : callable
+        Returns its documents; called twice.
+    """
     write, caster = tiled_writer(client), Caster()
-    _delete(client, flat[0][1]["uid"])
-    for name, doc in flat:
+    for name, doc in without_repeats(read):
+        if name == "start":
+            _delete(client, doc["uid"])
         write(name, caster(name, doc))
 
 
@@ -157,7 +165,7 @@ class RunUpload:
 
     def _finish(self) -> None:
         if self._again or self._failure is not None:
-            upload(self._open(), _until_ending(read_journal(self._path)))
+            upload(self._open(), lambda: _until_ending(read_journal(self._path)))
         write_state(self._path, "stored")
         if not self._is_ours:
             _log.warning("run %s, which an earlier process left, is in Tiled now", uid_of(self._path))

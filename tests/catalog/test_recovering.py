@@ -3,7 +3,9 @@
 import errno
 import logging
 import threading
+import tracemalloc
 
+import numpy as np
 import pytest
 
 from probeline import catalog as catalogs
@@ -17,9 +19,10 @@ from probeline.catalog.mending import MendedRun
 from probeline.catalog.sink import JournalSink
 from probeline.core.errors import CatalogError, JournalError
 
+SPECTRUM = {"dtype": "array", "shape": [1000]}
 DOCUMENTS = [
     ("start", {"uid": "u1", "time": 5.0}),
-    ("descriptor", {"uid": "d", "run_start": "u1", "name": "primary", "data_keys": {}}),
+    ("descriptor", {"uid": "d", "run_start": "u1", "name": "primary", "data_keys": {"spectrum": SPECTRUM}}),
     *[("event", {"uid": f"e{k}", "descriptor": "d", "seq_num": k, "data": {}, "time": 6.0}) for k in (1, 2, 2, 3)],
 ]
 STOP = ("stop", {"uid": "s", "run_start": "u1", "time": 9.0, "exit_status": "success"})
@@ -302,3 +305,21 @@ def test_a_late_notification_does_not_store_a_run_again(tmp_path, monkeypatch, t
     assert drain.close(60)
     assert made == [path]
     assert tiled.taken == ["start", "descriptor", "event", "stop"]
+
+
+def test_a_run_is_uploaded_again_without_all_of_it_in_memory(tmp_path, tiled):
+    journal = JournalWriter(tmp_path / "1-u1.journal")
+    for name, doc in DOCUMENTS[:2]:
+        journal.write(name, doc)
+    numbers = [*range(1, 1001), *range(900, 1501)]  # a rewind
+    for number in numbers:
+        data = {"spectrum": np.full(1000, float(number))}
+        journal.write("event", {"uid": "", "descriptor": "d", "seq_num": number, "data": data, "time": 6.0})
+    journal.write(*STOP)
+    journal.close()
+    tracemalloc.start()
+    uploading.upload(tiled.client, lambda: read_journal(journal.path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert tiled.taken.count("event") == 1500
+    assert peak < 0.2 * journal.path.stat().st_size
