@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 
 import bluesky.plans as bp
+import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 from probeline import catalog as catalogs
 from probeline.core.errors import DataError
@@ -86,3 +88,34 @@ def test_what_tiled_holds_is_valid(recorded, plan):
     run = run_of(recorded, plan)
     assert run.state == "stored"
     check_in_tiled(recorded[0].client[run.uid])
+
+
+@pytest.mark.parametrize("plan", ["explore on the twin", "count", "scan", "grid_scan"])
+# Tiled's writer names the axes of an array by their size, so that two of one size have the same name.
+@pytest.mark.filterwarnings("ignore:Duplicate dimension names present:UserWarning")
+def test_databroker_reads_it(recorded, plan):
+    run = run_of(recorded, plan)
+    read = recorded[0].broker[run.uid]
+    for ours, theirs in ((run.start, read.start), (run.stop, read.stop)):
+        assert ours == {key: theirs[key] for key in ours}
+    assert sorted(read.stream_names) == sorted(run.streams())
+    for name in run.streams():
+        ours, table = run.stream(name), read.table(name, fill=True)
+        assert len(table) == ours.sizes["event"]
+        assert set(table.columns) - {"time"} == set(ours.data_vars)
+        for key, values in ours.data_vars.items():
+            assert_array_equal(np.stack([np.asarray(value) for value in table[key]]).astype(values.dtype), values)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate dimension names present:UserWarning")
+def test_databroker_finds_runs(recorded):
+    store, uids, _ = recorded
+    found = store.broker
+    assert found[-1].start["uid"] == store[-1].uid
+    assert next(found[-1].documents())[0] == "start"
+    assert len(found[-1].table()) == store[-1].stop["num_events"]["primary"]
+    for plan in ("count", "scan", "grid_scan"):
+        assert [run.start["uid"] for run in found(plan_name=plan)] == [uids[plan]]
+    explored = [uid for plan, uid in uids.items() if plan.startswith("explore")]
+    assert {run.start["uid"] for run in found(plan_name="explore")} == set(explored)
+    assert list(found(plan_name="no such plan")) == []
