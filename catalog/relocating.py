@@ -115,8 +115,8 @@ def _whereabouts(uri: str, root: Path) -> tuple[str, str | None]:
     from tiled.utils import ensure_uri, path_from_uri
 
     scheme = urlsplit(uri).scheme
-    if scheme not in ("file", "sqlite"):
-        return "elsewhere", None
+    if scheme not in ("file", "sqlite"):  # tables in PostgreSQL
+        return "right", None
     path = path_from_uri(uri)  # Tiled takes the path as it stands, also what looks quoted
     if path.is_relative_to(root):
         return ("right" if path.exists() else "missing"), None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import secrets
 import signal
 import socket
@@ -48,6 +49,7 @@ def make_server_app(root: Path, keys: Keys, *, readable: Sequence[Path], databas
         raise refused(root / "tiled", error, database) from None  # its own words may hold the password
     access = f"sqlite:///file:{secrets.token_hex(8)}?mode=memory&cache=shared&uri=true"
     _let_in(tree, access, keys)
+    logging.getLogger("tiled.server.app").setLevel(logging.WARNING)  # what a user has to know is said below
     # Tiled has several keys only where users could log in too: here there are none.
     nobody = AuthenticationProviderSpec(
         provider="none", authenticator="tiled.authenticators:DictionaryAuthenticator", args={"users_to_passwords": {}}
