@@ -22,7 +22,8 @@ def recorded(empty_catalog, tmp_path_factory):
     """A server, and the runs of somebody who recorded into it: their folder with journals, an exploration, a survey."""
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(empty_catalog, folder / "cat")
-    with Served(folder / "cat", XDG_DATA_HOME=str(folder / "home")) as served, pytest.MonkeyPatch.context() as patch:
+    shown = ("--readable", str(folder / "home"))
+    with Served(folder / "cat", *shown) as served, pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(folder / "home"))
         with catalogs.open(served.writer) as store:
             with session_on(store, "sim-pfm") as session:
