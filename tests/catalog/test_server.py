@@ -124,6 +124,36 @@ def test_nothing_behind_the_web_interface_can_be_read(served, start):
 
 
 @pytest.mark.system
+@pytest.mark.parametrize("management", ["external", "writable", "immutable", "locked", None])
+def test_no_writer_has_files_deleted_that_are_not_of_tiled(served, tmp_path, management):
+    mine = tmp_path / "mine.npy"
+    mine.write_bytes(b"mine")
+    uri, structure = f"file://localhost{mine}", {"data_type": {"endianness": "little", "kind": "f", "itemsize": 8}}
+    structure |= {"chunks": [[1]], "shape": [1], "dims": None, "resizable": False}
+    source = {
+        "structure_family": "array", "structure": structure, "mimetype": "application/x-zarr", "parameters": {},
+        "assets": [{"data_uri": uri, "is_directory": False, "parameter": "data_uri", "num": 0}], "properties": {},
+    } | ({"management": management} if management else {})  # fmt: skip
+    name, sent = uuid.uuid4().hex, {"structure_family": "array", "metadata": {}, "specs": []}
+    body = {**sent, "id": name, "data_sources": [source]}
+    answer = ask(served, "POST", "/api/v1/register/", "writer", json=body)
+    assert answer.status_code == (200 if management == "external" else 403), answer.text
+    if management == "external":
+        number = answer.json()["data_sources"][0]["id"]
+        changed = {"data_source": {**source, "id": number, "management": "writable"}}
+        assert ask(served, "PUT", f"/api/v1/data_source/{name}", "writer", json=changed).status_code == 403
+        gone = ask(served, "DELETE", f"/api/v1/metadata/{name}?recursive=true&external_only=false", "writer")
+        assert gone.status_code == 200
+    assert mine.read_bytes() == b"mine"
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"data_sources": 1}', b'{"data_sources": [[]]}', b"\xff"])
+def test_what_cannot_be_read_registers_nothing(served, body):
+    assert ask(served, "POST", "/api/v1/register/", "writer", content=body).status_code == 403
+
+
+@pytest.mark.system
 def test_what_it_says_holds_no_key(served):
     ask(served, "GET", f"/api/v1/metadata/?api_key={served.keys['reader']}")
     ask(served, "GET", f"/api/v1/nothing?api_key={served.keys['writer']}")
