@@ -7,6 +7,7 @@ a damaged file: :mod:`.rewriting` calls it and ends it. It says on stderr why a 
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import os
 import shutil
@@ -79,8 +80,8 @@ def _require_unwritten(path: Path, alone: bool) -> None:
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         except BlockingIOError as error:
             raise _BeingWrittenError(f"{path} is being written") from error
-        except OSError as error:  # no lease on this file system, or the file of another user
-            if not alone:
+        except OSError as error:  # no leases on this file system, or not on the file of another user
+            if not alone or error.errno == errno.EACCES:
                 raise DataError(f"it cannot be told whether somebody is writing it ({error.strerror})") from error
         else:
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
