@@ -192,7 +192,7 @@ def _show_recovery(done: Any) -> None:
     table.add_column("state", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console().print(table if rows else "nothing to do", markup=False, highlight=False)
+    Console(markup=False, highlight=False).print(table if rows else "nothing to do")
 
 
 @app.command()

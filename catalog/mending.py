@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import CatalogError
 from .away import Fault, fault_of, reason_of
 from .drain import Drain
 from .holding import is_held
@@ -145,6 +146,8 @@ class Mender:
             for path in torn:
                 if read_state(path) == "stored" and _is_torn(client, path):
                     write_state(path, "rejected: Tiled lacks rows of it, also after it got all of them again")
+        except CatalogError as error:
+            return lacking, str(error)
         except Exception as error:  # whatever Tiled, its server or the disk comes up with
             return lacking, reason_of(error)
         return lacking, trouble

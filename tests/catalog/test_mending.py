@@ -298,5 +298,5 @@ def test_recover_without_a_server_closes_and_says_that_tiled_is_away(tmp_path, t
     assert answer.returncode == 1
     assert [run["did"] for run in done["runs"]] == [["closed"]]
     assert [file["reason"] for file in done["files"]] == [""]
-    assert "does not answer" in done["trouble"]
+    assert done["trouble"].startswith("the Tiled server at http://127.0.0.1:9/ does not answer: ")
     assert "the journals hold what Tiled lacks, recover again later" in answer.stderr
