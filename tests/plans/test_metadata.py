@@ -143,7 +143,7 @@ def test_a_sample_that_is_named_for_one_run_keeps_all_keys(session):
 
 def test_the_published_schema_is_the_one_that_is_used(start):
     published = json.loads(SCHEMA.read_text())
-    assert published == schema_of("explore")
+    assert published == schema_of("explore"), f"write {SCHEMA.name} again: json.dumps(schema_of('explore'), indent=2)"
     Draft202012Validator.check_schema(published)
     Draft202012Validator(published).validate(start)
 
