@@ -358,7 +358,7 @@ def _database(option: str | None) -> str | None:
             "a password on the command line can be read by everybody on this computer; put the whole address into "
             "PROBELINE_DATABASE, or the password into PGPASSWORD or ~/.pgpass"
         )
-    return option or os.environ.get("PROBELINE_DATABASE")
+    return option or os.environ.get("PROBELINE_DATABASE") or None
 
 
 @app.command()

@@ -75,6 +75,14 @@ class Postgres:
         secret = f":{quote(PASSWORD, safe='')}" if password else ""
         return f"postgresql://probeline{secret}@127.0.0.1:{self.port}/{name}"
 
+    def dump(self) -> str:
+        """Return all that its databases hold."""
+        file = self._folder / "dump"
+        login = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "probeline")
+        # Without the roles, whose passwords it keeps as digests.
+        self._run("pg_dumpall", *login, "--no-role-passwords", "-f", str(file), PGPASSWORD=PASSWORD)
+        return file.read_text()
+
     def log(self) -> str:
         """Return what it wrote down."""
         return (self._folder / "log").read_text()

@@ -17,6 +17,7 @@ from probeline.catalog.tiled_run import tiled_run
 from probeline.core.errors import CatalogError
 
 from .catalog_devices import FrameCamera, survey_and_points
+from .postgres import PASSWORD
 from .served import Served
 
 PLACES = ("the first plàce/cat", "another %20 place/data/cat")
@@ -133,18 +134,18 @@ def test_the_command_says_what_it_did(moved):
 
 @pytest.mark.system
 def test_a_catalogue_in_postgresql_moves_as_well(postgres, tmp_path, monkeypatch, engine, sensor):
-    uri = postgres.uri(postgres.create())
+    uri = postgres.uri(postgres.create(), password=False)
+    monkeypatch.setenv("PGPASSWORD", PASSWORD)  # one of the places where PostgreSQL's own programs look for it
     first, second = tmp_path / "first", tmp_path / "second"
-    with Served(first, PROBELINE_DATABASE=uri) as served:
+    with Served(first, "--database", uri) as served:
         monkeypatch.setenv("XDG_DATA_HOME", str(first / "data"))  # so that frames lie with the catalogue
         with catalogs.open(served.writer) as store:
             uid = record(store, engine, sensor)
             held = tree_of(store[uid])
     first.rename(second)
-    monkeypatch.setenv("PROBELINE_DATABASE", uri)
-    done = CliRunner().invoke(cli.app, ["catalog", "relocate", str(second), "--json"])
-    assert done.exit_code == 0
+    done = CliRunner().invoke(cli.app, ["catalog", "relocate", str(second), "--database", uri, "--json"])
+    assert json.loads(done.stdout)["moved"] >= 4
     assert relocate(second, uri).moved == 0
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "reader"))
-    with Served(second) as served, catalogs.open(served.reader) as store:
+    with Served(second, "--database", uri) as served, catalogs.open(served.reader) as store:
         xr.testing.assert_identical(tree_of(store[uid]), held)

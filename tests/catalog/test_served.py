@@ -73,9 +73,9 @@ def test_runs_of_others_are_listed_and_found(elsewhere, recorded, journalled):
 @pytest.mark.system
 def test_a_run_of_others_has_every_name(elsewhere, recorded):
     _, _, explored, surveyed = recorded
-    for which in (surveyed, surveyed[:7], -1, 1):
+    for which in (surveyed[:7], -1, 1):
         assert elsewhere[which].uid == surveyed
-    assert elsewhere[0].uid == elsewhere[-2].uid == explored
+    assert elsewhere[-2].uid == explored
     for which in ("", "no such uid", -3, 2):
         with pytest.raises(UnknownNameError):
             _ = elsewhere[which]
