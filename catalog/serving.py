@@ -105,7 +105,7 @@ class RemoteTiled:
     made = False
 
     def __init__(self, uri: str, folder: Path):
-        address = uri.partition("?")[0]
+        address = without_secrets(uri)
         journals = f"the journals of what was recorded from here are in {folder}"
         _ask(address, journals)
         from tiled.client import from_context
@@ -126,6 +126,13 @@ class RemoteTiled:
     def close(self) -> None:
         """End the connection."""
         self.client.context.http_client.close()
+
+
+def without_secrets(uri: str) -> str:
+    """Return the address of a server as one may print it: without its key, and without a user's password."""
+    scheme, _, rest = uri.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _ask(address: str, journals: str) -> None:

@@ -19,7 +19,7 @@ from .presence import Presence
 from .run import Run
 from .search import RunIndex, When, criteria
 from .served import ServedRuns
-from .serving import EmbeddedTiled, RemoteTiled
+from .serving import EmbeddedTiled, RemoteTiled, without_secrets
 from .sink import JournalSink
 from .writing import write_whole
 
@@ -72,7 +72,7 @@ def is_address(where: str) -> bool:
 
 def shown(where: str | Path) -> str:
     """Return where a catalogue is as one may print it: an address without its key."""
-    return str(where).partition("?")[0] if is_address(str(where)) else str(where)
+    return without_secrets(str(where)) if is_address(str(where)) else str(where)
 
 
 def folder_of_servers() -> Path:

@@ -14,6 +14,7 @@ from probeline import catalog as catalogs
 from probeline.catalog.keys import KEY_FILE, keys_of
 from probeline.catalog.server import listen
 from probeline.catalog.serving import make_app
+from probeline.catalog.store import shown
 from probeline.core.errors import CatalogError, RefusedError
 
 from .served import Served
@@ -259,3 +260,16 @@ def test_a_mistake_is_one_line(tmp_path, monkeypatch, arguments, kind, reason):
     assert "\n" not in str(done.exception)
     assert SECRET not in str(done.exception)
     assert done.output == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "printed"),
+    [
+        ("http://127.0.0.1:8000/?api_key=geheim", "http://127.0.0.1:8000/"),
+        ("https://me:geheim@host/api?api_key=geheim&x=1", "https://host/api"),
+        ("http://host", "http://host"),
+        ("a folder?with=mark", "a folder?with=mark"),
+    ],
+)
+def test_an_address_is_printed_without_what_is_secret(address, printed):
+    assert shown(address) == printed
