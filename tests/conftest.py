@@ -17,5 +17,5 @@ settings.load_profile("seeded")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--moments", type=int, default=4, help="at how many moments explorations are killed")
+    parser.addoption("--moments", type=int, default=3, help="at how many moments explorations are killed")
     parser.addoption("--every-message", action="store_true", help="interrupt explorations at every message of theirs")

@@ -1,4 +1,4 @@
-"""Sessions shared by the tests of a module: opening a catalogue's Tiled is the slow part."""
+"""Sessions shared by the tests of a module, whose journals alone are written: Tiled costs seconds per run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import pytest
 
 from probeline.core.errors import DataError
 from probeline.core.paths import data_folder
-from probeline.plans.session import open_session
+
+from .explorations import journalled
 
 
 @pytest.fixture(scope="module")
 def pfm(tmp_path_factory):
-    with open_session("sim-pfm", tmp_path_factory.mktemp("pfm") / "catalog", {"seed": 3}) as session:
+    with journalled(tmp_path_factory.mktemp("pfm") / "catalog", options={"seed": 3}) as session:
         yield session
 
 
@@ -21,5 +22,5 @@ def beacon(tmp_path_factory):
         data_folder("beacon-dkl")
     except DataError as absent:
         pytest.skip(str(absent))
-    with open_session("replay:beacon-dkl", tmp_path_factory.mktemp("beacon") / "catalog") as session:
+    with journalled(tmp_path_factory.mktemp("beacon") / "catalog", "replay:beacon-dkl") as session:
         yield session
