@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import DataError
+from .external import create_file, require_room
 
 DATASET = "/entry/data/data"
 LINE_CLOCK = "/entry/data/line_clock"
 _FLUSH_S = 0.25  # wall seconds after which readers see new lines
-_MARGIN = 2**20  # bytes that journal and catalogue may need meanwhile
 
 
 class FrameFile:
@@ -48,13 +45,9 @@ class FrameFile:
         self.path = folder / f"{self.uid}.h5"
         self.geometry = dict(geometry)
         self.shape = (len(channels), int(geometry["lines"]), int(geometry["pixels"]))
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._require_room()
-            self._file = h5py.File(self.path, "w", libver="latest")
-        except OSError as error:
-            raise DataError(f"cannot write frames to {self.path}: {error}; choose another folder") from error
         depth, lines, pixels = self.shape
+        self._frame = f"a frame of {depth} channels x {lines} lines x {pixels} pixels", 8 * depth * lines * pixels
+        self._file = create_file(self.path, *self._frame)
         self.chunks = (1, depth, 1, pixels)
         self._data = self._file.create_dataset(
             DATASET, (0, *self.shape), "<f8", maxshape=(None, *self.shape), chunks=self.chunks,
@@ -68,20 +61,6 @@ class FrameFile:
         self._lines, self._times = np.empty(self.shape), np.empty(lines)
         self._first, self._end, self._flushed = lines, 0, 0.0
 
-    def _require_room(self) -> None:
-        """Raise unless a frame fits on the disk.
-
-        It has to be known beforehand: HDF5 cannot write into a full disk, and then not even close the file.
-        """
-        needed = int(np.prod(self.shape)) * 8 + _MARGIN
-        free = shutil.disk_usage(self.path.parent).free
-        if free < needed:
-            raise DataError(
-                f"a frame of {self.shape[0]} channels x {self.shape[1]} lines x {self.shape[2]} pixels was refused: it "
-                f"needs {needed / 1e6:.1f} MB and {self.path.parent} has {free / 1e6:.1f} MB left; free space, or "
-                "choose another catalogue"
-            )
-
     def begin(self, index: int) -> None:
         """Make room for frame ``index``, empty, and take it up on the disk at once.
 
@@ -91,7 +70,7 @@ class FrameFile:
             When the disk has no room for it.
         """
         if index == len(self._data):  # else it was taken before but never announced: stopped, or not read
-            self._require_room()
+            require_room(self.path.parent, *self._frame)
             self._data.resize(index + 1, axis=0)
             self._clock.resize(index + 1, axis=0)
         self._lines[:], self._times[:] = np.nan, np.nan

@@ -18,6 +18,7 @@ from ..core.errors import CommandRejected
 from ..core.units import si_factor, to_si
 from .acquiring import AcquiringDevice
 from .drivers import Acquisition, ChannelInfo, ScanSettings
+from .external import stream_datum, stream_resource
 from .frame_file import DATASET, FrameFile
 from .link import LinkedDevice, Progress
 from .signals import Setting, shown_range
@@ -299,28 +300,9 @@ class ScanEngine(AcquiringDevice):
         file: FrameFile = result["file"]
         key = f"{self.name}_frame"
         if not self._announced:
-            resource: Any = {
-                "uid": file.uid,
-                "data_key": key,
-                "mimetype": "application/x-hdf5",
-                "uri": f"file://localhost{file.path.as_posix()}",
-                "relative_path": file.path.relative_to(self.data_root).as_posix(),  # so that the folder can move
-                "parameters": {"dataset": DATASET, "chunk_shape": list(file.chunks), "join_method": "stack"},
-                "run_start": "",
-            }
-            yield "stream_resource", resource
+            yield stream_resource(file.uid, key, file.path, self.data_root, DATASET, file.chunks)
             self._announced = True
-        start = result["index"]
-        yield (
-            "stream_datum",
-            {
-                "uid": f"{file.uid}/{start}",
-                "stream_resource": file.uid,
-                "descriptor": "",
-                "indices": {"start": start, "stop": start + 1},
-                "seq_nums": {"start": 0, "stop": 0},
-            },
-        )
+        yield stream_datum(file.uid, result["index"])
         self._index += 1
         if self._staged == Staged.no:
             self._close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -22,9 +23,10 @@ from .budget import check_room
 from .gate import Admitted, Gate, Refused
 from .measure import measure_at
 from .placing import Placement
+from .posterior import PosteriorRecord
 from .prior import Prior, caught_up
 from .recorded import announce
-from .records import decision_record, emit, outcome_record, posterior_record, progress_record, target_record
+from .records import decision_record, emit, outcome_record, progress_record, target_record
 from .resurvey import find_again
 from .settings import ExploreSettings
 from .stubs import Plan, park, prepare, set_phase_reference, take_frame
@@ -75,7 +77,7 @@ class ClosedLoop:
         self._instrument, self._settings = instrument, settings
         self._scalarizer, self._options = scalarizer, options
         self._factory, self._tap, self._prior = factory, tap, prior
-        self._worker: AgentWorker | None = None
+        self._parts = contextlib.ExitStack()
         self._decisions = decision_record(unit)
         self._outcomes = outcome_record(unit)
         self._progress = progress_record(unit)
@@ -104,9 +106,8 @@ class ClosedLoop:
         cost(spectrometer.measures, spectrometer.settings(), max(self._settings.points - self._done, 0))
 
     def close(self) -> Plan:
-        """End the agent's thread."""
-        if self._worker is not None:
-            self._worker.close()
+        """End the agent's thread and close the file of its maps."""
+        self._parts.close()
         yield from bps.null()
 
     def abandon(self, reason: str) -> Plan:
@@ -125,8 +126,9 @@ class ClosedLoop:
         problem = yield from self._look()
         if not self._decision and (yield from self._spent_out(0.0)):
             return
-        self._posteriors = posterior_record(self._unit, len(problem))
-        worker = self._worker = AgentWorker(lambda: self._agent(problem))
+        maps = PosteriorRecord(self._unit, len(problem), self._instrument.scan.data_root, self._tap)
+        self._posteriors = self._parts.enter_context(contextlib.closing(maps))
+        worker = self._parts.enter_context(contextlib.closing(AgentWorker(lambda: self._agent(problem))))
         over = self._decision > 0 and (yield from self._finished())
         pending = None if over else worker.submit("suggest", 1)
         while pending is not None:

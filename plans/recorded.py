@@ -9,6 +9,7 @@ from typing import Any
 import bluesky.plan_stubs as bps
 
 from ..catalog.run import Run
+from ..devices.external import stream_datum
 from .stubs import Plan
 
 _OURS = ("object_name",)  # what the engine itself writes into a data key
@@ -90,13 +91,4 @@ def announce(run: Run, stream: str) -> Plan:
 def _assets(resource: Mapping[str, Any], index: int) -> list[tuple[str, Any]]:
     """Return the documents of one frame in a file of another run."""
     uid = str(uuid.uuid4())
-    return [
-        ("stream_resource", {**resource, "uid": uid, "run_start": ""}),
-        (
-            "stream_datum",
-            {
-                "uid": f"{uid}/{index}", "stream_resource": uid, "descriptor": "",
-                "indices": {"start": index, "stop": index + 1}, "seq_nums": {"start": 0, "stop": 0},
-            },
-        ),
-    ]  # fmt: skip
+    return [("stream_resource", {**resource, "uid": uid, "run_start": ""}), stream_datum(uid, index)]

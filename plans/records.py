@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -14,12 +14,13 @@ from bluesky.utils import Msg
 
 @dataclass(frozen=True)
 class Field:
-    """One key of a record: its numpy type, unit, shape and axes."""
+    """One key of a record: its numpy type, unit, shape and axes, and whether its values are in a file."""
 
     kind: str  # "<f8", "<i8", "|b1" or "str"
     units: str = ""
     shape: tuple[int, ...] = ()
     dims: tuple[str, ...] = ()
+    external: bool = False
 
     def describe(self, source: str) -> dict[str, Any]:
         """Return the data key."""
@@ -30,6 +31,8 @@ class Field:
             key["dims"] = list(self.dims)
         if self.kind != "str":
             key["dtype_numpy"] = self.kind
+        if self.external:
+            key["external"] = "STREAM:"
         return key
 
 
@@ -124,13 +127,6 @@ def outcome_record(objective_unit: str) -> Record:
         },
         hints=["objective", "best"],
     )  # fmt: skip
-
-
-def posterior_record(objective_unit: str, candidates: int) -> Record:
-    """Return the record of the ``posterior`` stream: maps over all candidates."""
-    value = Field("<f8", objective_unit, (candidates,), ("candidate",))
-    maps = {"mean": value, "std": value, "acquisition": replace(value, units="")}
-    return Record("posterior", {"decision": COUNT, **maps})
 
 
 def drift_record() -> Record:

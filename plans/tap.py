@@ -42,6 +42,10 @@ class RunTap:
         elif name in ("stream_resource", "stream_datum"):
             self.documents.append((name, doc))
 
+    def announced(self, resource: str) -> int:
+        """Return how many entries of the stream resource with this uid were announced."""
+        return sum(doc["stream_resource"] == resource for name, doc in self.documents if name == "stream_datum")
+
     def event(self, stream: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return descriptor and last event of ``stream``."""
         return self._descriptors[stream], self._events[stream]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...agents.problem import Problem
-from ...core.errors import ProbelineError
+from ...core.errors import DataError, ProbelineError
 from ..replaying import problem_of
 from .axes import MAP_SIZE, draw_map, draw_points, map_axes
 from .facts import Facts, Survey
@@ -19,10 +19,9 @@ _COLOURS = {"mean": "viridis", "std": "cividis", "acquisition": "magma"}
 
 def maps_section(facts: Facts) -> Section:
     """Return the part of the page with the maps of the last ``posterior`` event."""
-    if not facts.has("posterior"):
-        return Section(_TITLE, ["The run ended before the agent's maps were recorded."])
-    last = facts.run.stream("posterior").isel(event=-1)
-    maps = {name: np.asarray(last[name].values, float) for name in _COLOURS}
+    maps = _last_maps(facts)
+    if isinstance(maps, str):
+        return Section(_TITLE, [maps])
     drawn = {name: values for name, values in maps.items() if np.isfinite(values).any()}
     if not drawn:
         return Section(_TITLE, [f"The agent {facts.about['agent']['kind']} has no model: there is nothing to map."])
@@ -39,12 +38,22 @@ def maps_section(facts: Facts) -> Section:
             [f"The maps hold {len(maps['mean'])} candidates, the survey gives {len(problem)}: they are not shown."],
         )
     text = [
-        f"After {int(last['decision'])} decisions, over {len(problem)} candidates. The standard deviation is that of "
-        "the objective itself, without measurement noise. The larger the acquisition, the sooner a candidate would "
-        "be measured next; grey is not admissible or no candidate."
+        f"After {facts.run.last('posterior', 'decision')} decisions, over {len(problem)} candidates. The standard "
+        "deviation is that of the objective itself, without measurement noise. The larger the acquisition, the sooner "
+        "a candidate would be measured next; grey is not admissible or no candidate."
     ]
     pictures = [_picture(facts, survey, problem, name, values) for name, values in drawn.items()]
     return Section(_TITLE, text, pictures)
+
+
+def _last_maps(facts: Facts) -> dict[str, NDArray[np.float64]] | str:
+    """Return the maps of the last event by name, or the reason why there are none to show."""
+    if not facts.has("posterior"):
+        return "The run ended before the agent's maps were recorded."
+    try:
+        return {name: np.asarray(facts.run.last("posterior", name), float) for name in _COLOURS}
+    except DataError as error:
+        return f"The maps cannot be shown: {error}."
 
 
 def rastered(problem: Problem, survey: Survey, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:

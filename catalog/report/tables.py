@@ -148,7 +148,7 @@ def record_section(facts: Facts) -> Section:
         ["reason", stop.get("reason") or NONE],
         ["state in the catalogue", run.state],
         ["events per stream", events or NONE],
-        ["frames", ", ".join(files) or NONE],
+        ["files", ", ".join(files) or NONE],
         ["continues run", facts.about.get("parent") or NONE],
     ]
     return Section("Record", tables=[Table(_KEY_VALUE, rows)])

@@ -29,7 +29,9 @@ def check(documents):
 
 
 def check_in_tiled(node):
-    """Raise unless a run in Tiled is complete and readable, and gives valid documents."""
+    """Return a run in Tiled; raise unless it is complete and readable, and gives valid documents."""
     node = node.v3  # whatever databroker, which shares its settings with every client, has made of it
     assert validate(node, fix_errors=False, raise_on_error=True, write_notes=False)
-    check(tiled_run(node).documents())
+    run = tiled_run(node)
+    check(run.documents())
+    return run
