@@ -91,3 +91,8 @@ def test_the_report_counts_the_decisions_before_its_maps(run):
 def test_a_record_takes_all_its_keys_at_once():
     with pytest.raises(KeyError, match="missing or unknown"):
         Record("outcome", outcome_record("V")._fields).put(decision=1)
+
+
+def test_the_report_says_that_maps_are_lost(run, tmp_path):
+    without = Run.from_documents(run.documents(), roots=[tmp_path])  # where none of its files is
+    assert maps_section(Facts(without)).text[0].startswith("The maps cannot be shown: ")
