@@ -330,7 +330,7 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a catalogue to other processes and to browsers, with a key for writers and one for readers."""
-    from .catalog.server import serve as serve_catalog
+    from .catalog.tiled.server import serve as serve_catalog
 
     say = functools.partial(print, flush=True)
     serve_catalog(catalog, host, port, public=public, database=_database(database), readable=readable or (), say=say)
@@ -343,7 +343,7 @@ def relocate(
     as_json: JsonOption = False,
 ) -> None:
     """Make a catalogue whose folder was moved readable through Tiled again."""
-    from .catalog.relocating import relocate as relocate_catalog
+    from .catalog.tiled.relocating import relocate as relocate_catalog
 
     moved = relocate_catalog(folder, _database(database))
     _answer(as_json, {"catalog": str(folder.expanduser().resolve()), **dataclasses.asdict(moved)}, "files")
@@ -351,7 +351,7 @@ def relocate(
 
 def _database(option: str | None) -> str | None:
     """Return the address of the database; one with a password only comes from the environment."""
-    from .catalog.database import checked, password_of
+    from .catalog.tiled.database import checked, password_of
 
     if option is not None and password_of(checked(option)) is not None:
         raise RefusedError(

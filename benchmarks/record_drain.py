@@ -18,7 +18,7 @@ import numpy as np
 from ophyd.sim import SynSignal
 
 from probeline.catalog import open as open_catalog
-from probeline.catalog.serving import make_app
+from probeline.catalog.tiled.serving import make_app
 from probeline.plans.session import run_engine
 
 EVENTS = 2000

@@ -13,7 +13,7 @@ import numpy as np
 from ophyd.sim import SynSignal
 
 from probeline.catalog import open as open_catalog
-from probeline.catalog.sink import JournalSink
+from probeline.catalog.journal.sink import JournalSink
 from probeline.devices.drivers import ChannelInfo
 from probeline.devices.frame_file import FrameFile
 from probeline.devices.guard import Guard

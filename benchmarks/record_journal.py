@@ -13,7 +13,7 @@ import numpy as np
 from event_model import compose_run
 from ophyd.sim import SynSignal
 
-from probeline.catalog.sink import JournalSink
+from probeline.catalog.journal.sink import JournalSink
 from probeline.plans.session import run_engine
 
 DOCUMENTS, BLOCKS = 1_000_000, 10

@@ -70,7 +70,8 @@ def load_seconds(folder: Path) -> float:
 _OPEN = """
 import sys, time
 import bluesky_tiled_plugins, bluesky_tiled_plugins.exporters, tiled.catalog.adapter, tiled.client, tiled.server.app
-from probeline.catalog import open as open_catalog, serving
+from probeline.catalog import open as open_catalog
+from probeline.catalog.tiled import serving
 serving._context_class()
 wall, cpu = time.perf_counter(), time.process_time()
 with open_catalog(sys.argv[1]) as catalog:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from probeline import catalog as catalogs
-from probeline.catalog.appending import JournalWriter
+from probeline.catalog.journal.appending import JournalWriter
 from probeline.catalog.listing import journal_path, write_state
 from probeline.core.rng import generator
 

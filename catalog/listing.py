@@ -12,7 +12,7 @@ import orjson
 
 from ..core.errors import CatalogError, DataError
 from .documents import unpacked
-from .journal import JournalTail, last_record
+from .journal.reading import JournalTail, last_record
 from .writing import write_whole
 
 SUFFIX = ".journal"

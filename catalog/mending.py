@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import CatalogError
-from .away import Fault, fault_of, reason_of
-from .drain import Drain
-from .holding import is_held
-from .left_open import files_of_runs, left_open_files
+from .frames.left_open import files_of_runs, left_open_files
+from .frames.rewriting import Rewriter, RewrittenFile
+from .journal.recovering import Ending, end
 from .listing import forget_state, journal_files, read_state, uid_of, without_state, write_state
 from .presence import Presence
-from .recovering import Ending, end
-from .rewriting import Rewriter, RewrittenFile
+from .tiled.away import Fault, fault_of, reason_of
+from .tiled.drain import Drain
+from .tiled.holding import is_held
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def as_run(run: Any) -> Run:
     """Return ``run`` as a :class:`Run`; it may also be a run of a Tiled client."""
     if isinstance(run, Run):
         return run
-    from .tiled_run import tiled_run
+    from .tiled.run import tiled_run
 
     return tiled_run(run)
 

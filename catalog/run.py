@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import DataError, UnknownNameError
 from .documents import Document, Stream, index_streams
-from .frames import FileFrames, FrameSource
+from .frames.reading import FileFrames, FrameSource
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -161,7 +161,7 @@ class Run:
         """
         import xarray as xr
 
-        from .lazy import lazy_frames
+        from .frames.lazy import lazy_frames
 
         stream = self.documents_of(name)
         seq_nums = stream.seq_nums

@@ -11,16 +11,16 @@ from urllib.parse import urlsplit
 import orjson
 
 from ..core.errors import CatalogError, UnknownNameError
-from .drain import Drain
-from .journal import read_journal
+from .journal.reading import read_journal
+from .journal.sink import JournalSink
 from .listing import RunInfo, journal_files, read_state, uid_of
 from .mending import Mender, Mending
 from .presence import Presence
 from .run import Run
 from .search import RunIndex, When, criteria
-from .served import ServedRuns
-from .serving import EmbeddedTiled, RemoteTiled, without_secrets
-from .sink import JournalSink
+from .tiled.drain import Drain
+from .tiled.served import ServedRuns
+from .tiled.serving import EmbeddedTiled, RemoteTiled, without_secrets
 from .writing import write_whole
 
 FORMAT = "probeline-catalog"

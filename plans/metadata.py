@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..catalog.codec import encode
+from ..catalog.journal.codec import encode
 from ..catalog.provenance import code_version, providers
 from ..core.errors import CatalogError, SpecError
 from ..core.registry import AGENTS, BACKENDS, SCALARIZERS

@@ -21,7 +21,7 @@ from .test_cli import KEYS, command, last_json
 
 SERVER = """
 import pathlib, socket, sys, uvicorn
-from probeline.catalog.serving import make_app
+from probeline.catalog.tiled.serving import make_app
 app = make_app(pathlib.Path(sys.argv[1]) / "tiled", [pathlib.Path(sys.argv[2])], "secret")
 listener = socket.create_server(("127.0.0.1", 0))
 print(listener.getsockname()[1], flush=True)

@@ -16,7 +16,7 @@ import pytest
 
 from probeline import catalog as catalogs
 from probeline.catalog import decisions, replay
-from probeline.catalog.journal import JournalWarning
+from probeline.catalog.journal.reading import JournalWarning
 
 HERE = Path(__file__).parent
 ARGUMENTS = {

@@ -10,7 +10,7 @@ from probeline import catalog as catalogs
 from probeline.plans.session import run_engine
 
 from .catalog_devices import FrameCamera, Sensor
-from .postgres import binaries, running
+from .tiled.postgres import binaries, running
 
 
 @pytest.fixture(scope="session")

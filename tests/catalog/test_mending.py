@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from probeline import catalog as catalogs
-from probeline.catalog.left_open import left_open_files
+from probeline.catalog.frames.left_open import left_open_files
+from probeline.catalog.frames.rewriting import RewrittenFile
 from probeline.catalog.listing import journal_files, write_state
 from probeline.catalog.mending import MendedRun, Mending
-from probeline.catalog.rewriting import RewrittenFile
-from probeline.catalog.tiled_run import tiled_run
-from probeline.catalog.uploading import tiled_writer
+from probeline.catalog.tiled.run import tiled_run
+from probeline.catalog.tiled.uploading import tiled_writer
 
 from .catalog_devices import FRAME
 

@@ -12,7 +12,7 @@ from probeline.catalog.paths import locate
 from probeline.core.errors import DataError
 
 from .catalog_devices import FRAME, survey_and_points
-from .served import Served
+from .tiled.served import Served
 
 
 @pytest.fixture

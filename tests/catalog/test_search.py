@@ -7,7 +7,7 @@ import pytest
 
 from probeline import catalog as catalogs
 from probeline.catalog import search
-from probeline.catalog.appending import JournalWriter
+from probeline.catalog.journal.appending import JournalWriter
 from probeline.catalog.listing import forget_state, journal_path, write_state
 from probeline.core.errors import SpecError, UnknownNameError
 

@@ -16,10 +16,10 @@ import pytest
 import uvicorn
 
 from probeline import catalog as catalogs
-from probeline.catalog.compressing import is_compressed
-from probeline.catalog.serving import RemoteTiled, make_app
+from probeline.catalog.journal.compressing import is_compressed
 from probeline.catalog.store import shown
-from probeline.catalog.tiled_run import tiled_run
+from probeline.catalog.tiled.run import tiled_run
+from probeline.catalog.tiled.serving import RemoteTiled, make_app
 from probeline.core.errors import CatalogError, DataError, JournalError, UnknownNameError
 
 from .catalog_devices import FrameCamera, survey_and_points
@@ -36,7 +36,7 @@ def record(catalog, uid, time, *, stop=True, start=None):
 @pytest.fixture
 def journal_only(tmp_path, monkeypatch):
     """A catalogue whose Tiled takes everything and keeps nothing."""
-    from probeline.catalog import uploading
+    from probeline.catalog.tiled import uploading
 
     monkeypatch.setattr(uploading, "tiled_writer", lambda client: Taking())
     with catalogs.open(tmp_path / "c") as catalog:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from bluesky_tiled_plugins.writing.validator import validate
 from event_model import DocumentNames, schema_validators
 
-from probeline.catalog.tiled_run import tiled_run
+from probeline.catalog.tiled.run import tiled_run
 
 
 def check(documents):

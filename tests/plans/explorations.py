@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 
 from probeline import catalog as catalogs
-from probeline.catalog.sink import JournalSink
+from probeline.catalog.journal.sink import JournalSink
 from probeline.devices.factory import open_instrument
 from probeline.plans.explore import explore
 from probeline.plans.metadata import bind_metadata

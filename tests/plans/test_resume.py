@@ -14,8 +14,8 @@ from bluesky.utils import RunEngineInterrupted
 
 from probeline import catalog as catalogs
 from probeline.catalog import decisions, load, replay
+from probeline.catalog.journal.recovering import close_orphan
 from probeline.catalog.listing import journal_files
-from probeline.catalog.recovering import close_orphan
 from probeline.catalog.report import report
 from probeline.plans.explore import explore
 from probeline.plans.resume import instrument_of, left_instrument, resumable, resume
