@@ -18,14 +18,15 @@ from probeline.plans.explore import explore
 from probeline.plans.session import open_session
 
 SIDE, STEPS = 75, 64
-POINTS = 60
+POINTS, REPEATS = 60, 7
 
 
 def measure(folder: Path) -> list[tuple[str, str, str, bool]]:
     """Return the rows of this part."""
     wall = load_seconds(folder / "map")
     opening, cpu = open_seconds(folder / "map")
-    ratio = replay_ratio(folder / "replay")
+    ratios = replay_ratio(folder / "replay")
+    ratio = float(np.median(ratios))
     return [
         (
             "opening an embedded catalogue after imports, wall",
@@ -34,7 +35,12 @@ def measure(folder: Path) -> list[tuple[str, str, str, bool]]:
             opening <= 2,
         ),
         (f"load of {SIDE} x {SIDE} points with {STEPS}-point spectra, wall", "<= 0.3 s", f"{wall:.2f} s", wall <= 0.3),
-        ("replay over the agent's own time (CPU)", "<= 1.10x", f"{ratio:.2f}x", ratio <= 1.10),
+        (
+            "replay over the agent's own time (CPU)",
+            "<= 1.10x",
+            f"{ratio:.2f}x ({min(ratios):.2f} to {max(ratios):.2f})",
+            ratio <= 1.10,
+        ),
     ]
 
 
@@ -87,20 +93,19 @@ def open_seconds(folder: Path) -> tuple[float, float]:
     return min((float(wall), float(cpu)) for wall, cpu in done)
 
 
-def replay_ratio(folder: Path) -> float:
-    """Return the CPU-seconds of ``replay`` over those of the agent alone with the same outcomes; median of three."""
+def replay_ratio(folder: Path) -> list[float]:
+    """Return the CPU-seconds of ``replay`` over those of the agent alone with the same outcomes, per repeat."""
     with open_session("sim-pfm", folder, {"seed": 0}) as session:
         (uid,) = session.RE(explore(session.instrument, points=POINTS))
         run = session.catalog[uid]
-    problem = problem_of(run)
     ratios = []
-    for _ in range(3):
+    for _ in range(REPEATS):
         began = time.process_time()
         answer = replay(run)
         whole = time.process_time() - began
         assert answer.exact
-        ratios.append(whole / _alone(run, problem))
-    return float(np.median(ratios))
+        ratios.append(whole / _alone(run, problem_of(run)))  # a new one, which has cut no patches yet either
+    return ratios
 
 
 def _alone(run, problem) -> float:
