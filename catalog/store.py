@@ -333,7 +333,7 @@ class Catalog:
     def flush(self, timeout: float = 60.0) -> None:
         """Wait until Tiled has everything of the runs that ended, at most ``timeout`` (s).
 
-        Of a run that still goes on, Tiled gets rows by the hundred. A run that Tiled refuses is
+        Of a run that still goes on, Tiled gets rows about once a second. A run that Tiled refuses is
         marked so in :meth:`runs` and counts as done.
 
         Raises
