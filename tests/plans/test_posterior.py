@@ -16,6 +16,7 @@ from probeline.catalog.replaying import maker_of, problem_of
 from probeline.core.errors import DataError
 from probeline.plans import closed_loop
 from probeline.plans.explore import explore
+from probeline.plans.session import open_session
 
 from .documents import check, check_in_tiled
 
@@ -29,6 +30,13 @@ SMALL = {
     "agent": "gp",
     "register_every": 0,
 }
+
+
+@pytest.fixture(scope="module")
+def pfm(tmp_path_factory):
+    """A session with Tiled, unlike that of the other tests of plans."""
+    with open_session("sim-pfm", tmp_path_factory.mktemp("pfm") / "catalog", {"seed": 3}) as session:
+        yield session
 
 
 @pytest.fixture(autouse=True)

@@ -14,14 +14,14 @@ from probeline import catalog as catalogs
 from probeline.catalog.journal.reading import JournalWarning
 from probeline.catalog.tiled.run import tiled_run
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 
 @pytest.mark.system
 def test_a_killed_process_loses_no_acknowledged_event(catalog):
     root = catalog.root
     catalog.close()
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
     command = [sys.executable, str(HERE / "killed_child.py"), str(root)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
         acknowledged = []
@@ -66,7 +66,7 @@ engine.subscribe(catalog.writer())
 engine(count([Sensor()], num=3))
 assert len(catalog.client) >= 0
 """
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
     command = [sys.executable, "-W", "error", "-c", script]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
