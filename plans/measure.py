@@ -56,8 +56,7 @@ def measure_at(
     yield from prepare(instrument)
     yield from bps.abs_set(instrument.probe, (x_nm + offset_nm[0], y_nm + offset_nm[1]), wait=True)
     before = yield from _height(instrument)
-    act = bps.trigger(instrument.spectrometer, wait=True)
-    yield from bpp.rewindable_wrapper(act, not instrument.spectrometer.destructive)
+    yield from _act(instrument.spectrometer)
     if instrument.spectrometer.destructive:
         yield from bps.checkpoint()
     wanted = {"decision": decision, "x": x_nm, "y": y_nm, "offset_x": offset_nm[0], "offset_y": offset_nm[1]}
@@ -68,6 +67,15 @@ def measure_at(
     complete = yield from _record(instrument, target, stream)
     yield from bps.checkpoint()
     return complete
+
+
+def _act(spectrometer: Any) -> Plan:
+    """Measure; what changes the sample is not repeated after a pause."""
+
+    def act() -> Plan:
+        yield from bps.trigger(spectrometer, wait=True)
+
+    yield from bpp.rewindable_wrapper(act(), not spectrometer.destructive)
 
 
 def _height(instrument: Any) -> Plan:

@@ -46,6 +46,10 @@ class RunTap:
         """Return how many entries of the stream resource with this uid were announced."""
         return sum(doc["stream_resource"] == resource for name, doc in self.documents if name == "stream_datum")
 
+    def last(self, stream: str, key: str) -> Any:
+        """Return ``key`` of the last event of ``stream``, None before the first."""
+        return self._events[stream]["data"][key] if stream in self._events else None
+
     def event(self, stream: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return descriptor and last event of ``stream``."""
         return self._descriptors[stream], self._events[stream]
