@@ -7,6 +7,7 @@ from typing import Any
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
+from bluesky.utils import Msg
 
 from ..core.errors import Incomplete
 from .records import Record
@@ -71,11 +72,20 @@ def measure_at(
 
 def _act(spectrometer: Any) -> Plan:
     """Measure; what changes the sample is not repeated after a pause."""
+    if not spectrometer.destructive:
+        yield from bps.trigger(spectrometer, wait=True)
+        return
+    before = yield Msg("rewindable", None, None)
 
+    # bluesky's own wrapper leaves the engine unable to rewind, for good, when an abort meets its first message.
     def act() -> Plan:
+        yield Msg("rewindable", None, False)
         yield from bps.trigger(spectrometer, wait=True)
 
-    yield from bpp.rewindable_wrapper(act(), not spectrometer.destructive)
+    def restore() -> Plan:
+        yield Msg("rewindable", None, before)
+
+    yield from bpp.finalize_wrapper(act(), restore)
 
 
 def _height(instrument: Any) -> Plan:

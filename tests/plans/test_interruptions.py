@@ -76,6 +76,7 @@ def test_an_end_at_any_message_leaves_the_tip_safe_and_every_decision_settled(pf
     pfm.RE.unsubscribe(token)
     safe = {"bias": 0.0, "drive_amplitude": 0.0, "tip": "withdrawn", "feedback": False}
     assert pfm.instrument.link.driver.get_many(list(safe)) == safe
+    assert pfm.RE.rewindable  # else every later pause in this session would go wrong
     if not uids:  # the run was not open yet
         return
     run = pfm.catalog[uids[0]]
