@@ -89,6 +89,7 @@ class ClosedLoop:
         if prior is not None:
             self._best, self._last_cost = prior.best, prior.last_cost
             self._done, self._decision, self._refusals = prior.done, len(prior.decisions), prior.refusals
+        self._open = False  # a decision was taken
         self.reason = ""
 
     def check_budget(self) -> None:
@@ -112,8 +113,9 @@ class ClosedLoop:
     def abandon(self, reason: str) -> Plan:
         """Record that the last decision, if it still waits for its outcome, will have none."""
         # What was recorded counts: an abort may come while an outcome is written.
-        recorded, settled = (self._tap.last(stream, "decision") for stream in ("optimization", "outcome"))
-        if recorded == self._decision != settled:  # the instrument is not asked: it may be what failed
+        if (
+            self._open and self._tap.last("outcome", "decision") != self._decision
+        ):  # the instrument is not asked: it may be what failed
             yield from self._record_outcome("abandoned", reason, self._nothing("abandoned"), 0.0, self._clock)
 
     def begin(self) -> Plan:
@@ -143,6 +145,7 @@ class ClosedLoop:
             else:
                 yield from self._refuse(worker, verdict, suggestion)
             self._decision += 1
+            self._open = False
             if (yield from self._finished()):
                 break
             pending = following or worker.submit("suggest", 1)
@@ -248,6 +251,7 @@ class ClosedLoop:
         wanted = tuple(float(suggestion[dof]) for dof in problem.dofs)
         now = yield from self._now()
         verdict = self._gate.judge(suggestion, self._placement.offset(explanation["candidate"], now))
+        self._open = True
         x, y = (verdict.x, verdict.y) if isinstance(verdict, Admitted) else wanted
         patch = self._settings.candidates.patch_pixels * problem.spacing_nm / self._settings.candidates.stride
         stale = self._gate.clearance(x, y) < (patch + problem.separation_nm) / 2
