@@ -122,7 +122,8 @@ def test_a_destructive_measurement_is_never_repeated(pfm, monkeypatch):
     run = pfm.catalog[-1]
     table = decisions(run)
     assert len(pulses) == len(table) == 4
-    assert sorted(table["status"]) == ["abandoned", "ok", "ok", "ok"]
+    # A pause that comes after the last block keeps what was measured; in neither case is it measured again.
+    assert sorted(table["status"]) in (["abandoned", "ok", "ok", "ok"], ["ok"] * 4)
     assert len(run.stream("primary")["event"]) == (table["status"] == "ok").sum()
     assert replay(run).identical == 4
 
