@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..agents.problem import CandidateSpec, Problem, build_problem
 from ..core.envelope import Envelope
 from ..core.errors import DataError, SpecError
-from .player import Player, Row, rebuilt, rows_of
+from .player import Player, Row, outcomes_before, rebuilt, rows_of
 from .reading import as_run
 from .run import Run
 from .surveying import admissible_pixels, survey_image
@@ -109,7 +109,7 @@ def _repeat(run: Run) -> ReplayReport:
     problem, make = problem_of(run), maker_of(run)
     player, bitwise = Player(make(problem), problem, decisions, outcomes), 0
     for count, row in enumerate(decisions):
-        due = row["n_seen"] + row["n_failed"]
+        due = outcomes_before(row)
         if due > len(outcomes):
             found = ("outcomes", due, len(outcomes))
             return ReplayReport(len(decisions), count, bitwise, _difference(row, problem, found))
@@ -132,7 +132,7 @@ def _difference(row: Row, problem: Problem, found: tuple[str, Any, Any]) -> dict
 
 def _scores(player: Player, row: Row, candidates: Sequence[int]) -> dict[str, float | None]:
     """Return how the agent scores the recorded and its own choice before it decides ``row``."""
-    player.feed(row["n_seen"] + row["n_failed"])
+    player.feed(outcomes_before(row))
     acquisition = player.agent.posterior()["acquisition"]
     scores = [float(acquisition[c]) if 0 <= c < len(acquisition) else math.nan for c in candidates]
     names = ("recorded_acquisition", "replayed_acquisition")

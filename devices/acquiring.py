@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from .link import LinkedDevice, Progress
 _END = 60.0  # s, an aborted acquisition may take that long to come to its end
 
 
-class AcquiringDevice(LinkedDevice):
+class AcquiringDevice(LinkedDevice, ABC):
     """Base of devices that are triggered, followed block by block, and read.
 
     What was stopped before its end is no measurement: its status finishes, so that a pause can
@@ -98,12 +99,13 @@ class AcquiringDevice(LinkedDevice):
             except Exception as second:
                 error.add_note(f"{self.name}: ending the measurement failed too: {type(second).__name__}: {second}")
 
+    @abstractmethod
     def check(self) -> None:
         """Raise unless the present parameters are allowed; starts nothing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _start(self) -> Acquisition:
-        raise NotImplementedError
+        """Start the driver's acquisition with the present parameters."""
 
     def _total(self) -> int:
         """Return how many blocks' worth of progress to expect, 0 when unknown."""

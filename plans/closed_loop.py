@@ -89,7 +89,7 @@ class ClosedLoop:
         if prior is not None:
             self._best, self._last_cost = prior.best, prior.last_cost
             self._done, self._decision, self._refusals = prior.done, len(prior.decisions), prior.refusals
-        self._open = False  # a decision was taken
+        self._open = False  # whether a decision was taken and the next one not yet
         self.reason = ""
 
     def check_budget(self) -> None:
@@ -113,9 +113,8 @@ class ClosedLoop:
     def abandon(self, reason: str) -> Plan:
         """Record that the last decision, if it still waits for its outcome, will have none."""
         # What was recorded counts: an abort may come while an outcome is written.
-        if (
-            self._open and self._tap.last("outcome", "decision") != self._decision
-        ):  # the instrument is not asked: it may be what failed
+        settled = self._tap.last("outcome", "decision") == self._decision
+        if self._open and not settled:  # the instrument is not asked: it may be what failed
             yield from self._record_outcome("abandoned", reason, self._nothing("abandoned"), 0.0, self._clock)
 
     def begin(self) -> Plan:

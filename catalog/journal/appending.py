@@ -178,6 +178,8 @@ def _sync_folder(folder: Path) -> None:
 def lock(path: Path) -> int | None:
     """Return a descriptor that locks a journal until it is closed; None while another holds the lock.
 
+    On a file system without locks nobody can tell, and it locks nothing.
+
     Raises
     ------
     OSError
@@ -189,7 +191,7 @@ def lock(path: Path) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
-    except OSError:  # a file system without locks, where nobody can tell
+    except OSError:  # a file system without locks, where nobody can tell: the run must reach Tiled all the same
         pass
     return descriptor
 
