@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from probeline import __main__ as cli
 from probeline import catalog as catalogs
 from probeline.catalog import ReplayReport
+from probeline.commands import runs as reading
 
 from .test_cli import KEYS, command, last_json
 
@@ -148,7 +149,7 @@ def test_a_broken_tiled_folder_says_what_to_do_and_that_helps(copied, pointless)
     ],
 )
 def test_a_replay_says_in_words_what_came_of_it(monkeypatch, outcome, words, code):
-    monkeypatch.setattr(cli, "_existing", lambda catalog: contextlib.nullcontext({"aa": SimpleNamespace()}))
+    monkeypatch.setattr(reading, "existing", lambda catalog: contextlib.nullcontext({"aa": SimpleNamespace()}))
     monkeypatch.setattr(catalogs, "replay", lambda run: outcome)
     answer = CliRunner().invoke(cli.app, ["replay", "aa"])
     assert answer.exit_code == code
