@@ -57,7 +57,7 @@ class SpaceFillingAgent(MeanPredictor):
         used = self._ledger.used()
         if not len(used):
             return np.zeros(len(self.problem))
-        return KDTree(self.problem.xy[used]).query(self.problem.xy)[0]
+        return KDTree(self.problem.coordinates[used]).query(self.problem.coordinates)[0]
 
 
 class GreedyChannelAgent(MeanPredictor):
@@ -91,8 +91,8 @@ def nested_grid_place(pixel: NDArray[np.int64]) -> NDArray[np.int64]:
 
     Parameters
     ----------
-    pixel : ndarray of int, shape (candidate, 2)
-        Row and column.
+    pixel : ndarray of int, shape (candidate, dof)
+        Place along each axis, the slow ones first.
 
     Returns
     -------
@@ -100,10 +100,10 @@ def nested_grid_place(pixel: NDArray[np.int64]) -> NDArray[np.int64]:
         0 for the first. Of n rows a pass with step 2**k takes every 2**k-th, the coarsest
         pass the middle one; lines run alternately left and right.
     """
-    rows, columns = (np.unique(axis, return_inverse=True)[1] for axis in pixel.T)
-    level = np.minimum(_step_exponent(rows), _step_exponent(columns))
-    back = (rows >> level) % 2 == 1
-    order = np.lexsort((np.where(back, -columns, columns), rows, -level))
+    *slow, fast = (np.unique(axis, return_inverse=True)[1] for axis in pixel.T)
+    level = np.minimum.reduce([_step_exponent(axis) for axis in (*slow, fast)])
+    back = (slow[-1] >> level) % 2 == 1 if slow else np.zeros(len(fast), bool)
+    order = np.lexsort((np.where(back, -fast, fast), *reversed(slow), -level))
     place = np.empty(len(pixel), np.int64)
     place[order] = np.arange(len(pixel))
     return place

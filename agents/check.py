@@ -57,8 +57,8 @@ def check_agent(make: Make, problem: Problem) -> None:
 
 def landscape(problem: Problem) -> np.ndarray:
     """Return a smooth objective over the candidates, shape (candidate,), for checks only."""
-    place = (problem.xy - problem.xy.min(axis=0)) / (np.ptp(problem.xy, axis=0) + 1e-12)
-    return np.sin(3 * place[:, 0]) + np.cos(5 * place[:, 1])
+    place = (problem.points - problem.points.min(axis=0)) / (np.ptp(problem.points, axis=0) + 1e-12)
+    return np.sin(3 * place[:, 0]) + np.cos(5 * place[:, -1])
 
 
 def drive(agent: Agent, problem: Problem, steps: int, fail: tuple[int, ...] = ()) -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ def _suggests_each_candidate_once(make: Make, problem: Problem) -> None:
     _promise(len(set(candidates)) == len(candidates), "no candidate is suggested twice, measured, pending or failed")
     _promise(len({point["_id"] for point in batch}) == 5, "ids are unique")
     for point, entry in zip(batch, told[_STEPS:], strict=True):
-        here = problem.xy[entry["candidate"]]
+        here = problem.points[entry["candidate"]]
         _promise([point[name] for name in problem.dofs] == here.tolist(), "a suggestion lies at its candidate")
     belief = agent.posterior()
     for name in ("mean", "std", "acquisition"):
@@ -194,21 +194,18 @@ def _follows_its_direction(make: Make, problem: Problem) -> None:
 
 def _learns_external_points(make: Make, problem: Problem) -> None:
     agent = make(7)
-    x, y = problem.xy[20]
-    first, second = problem.dofs
-    shift = 0.3 * problem.spacing_nm
-    agent.ingest([{first: x + shift, second: y - shift, problem.objective: 5.0}])
-    adopted = agent.register_suggestions([{first: problem.xy[40, 0], second: problem.xy[40, 1]}])[0]
+    near = problem.points[20] + 0.3 * np.broadcast_to(problem.steps, problem.points.shape)[20]
+    agent.ingest([{**_place(problem, near), problem.objective: 5.0}])
+    adopted = agent.register_suggestions([_place(problem, problem.points[40])])[0]
     agent.ingest([{"_id": adopted["_id"], problem.objective: 6.0}])
     best = agent.get_best_points()[0]
     _promise(best[2][problem.objective] in (5.0, 6.0), "external points count among the best")
     told = drive(agent, problem, _STEPS)
     _promise({20, 40}.isdisjoint(entry["candidate"] for entry in told), "external points are not suggested again")
     _promise(told[0]["n_seen"] == 2, "external points count as outcomes")
-    far = float(np.abs(problem.xy).max()) * 10 + 1e6
-    _refused(
-        lambda: agent.ingest([{first: far, second: far, problem.objective: 1.0}]), "a point far from all candidates"
-    )
+    far = float(np.abs(problem.points).max()) * 10 + 1e6
+    outside = _place(problem, np.full(len(problem.dofs), far))
+    _refused(lambda: agent.ingest([{**outside, problem.objective: 1.0}]), "a point far from all candidates")
 
 
 def _refuses_nonsense(make: Make, problem: Problem) -> None:
@@ -239,11 +236,15 @@ def _room(problem: Problem) -> int:
     free, count = np.ones(len(problem), bool), 0
     while free.any():
         first = int(np.argmax(free))
-        away = np.hypot(*(problem.xy - problem.xy[first]).T)
+        away = np.linalg.norm(problem.points - problem.points[first], axis=1)
         free &= away >= problem.separation_nm
         free[first] = False
         count += 1
     return count
+
+
+def _place(problem: Problem, values: np.ndarray) -> dict[str, float]:
+    return dict(zip(problem.dofs, values.tolist(), strict=True))
 
 
 def _text(told: list[dict[str, Any]]) -> str:

@@ -30,7 +30,7 @@ class ExternalAgent(MeanPredictor):
     Parameters
     ----------
     optimizer : Optimizer
-        Its parameters are the problem's degrees of freedom (nm), its objective the problem's.
+        Its parameters are the problem's degrees of freedom, its objective the problem's.
     problem : Problem
         The candidates.
     direction : str
@@ -87,14 +87,14 @@ class ExternalAgent(MeanPredictor):
 
     def _place(self, point: Mapping[str, Any]) -> int:
         """Open a decision at the admissible candidate nearest to ``point``."""
-        x, y = (float(point[name]) for name in self.problem.dofs)
-        distance = np.hypot(self.problem.xy[:, 0] - x, self.problem.xy[:, 1] - y)
+        values = [float(point[name]) for name in self.problem.dofs]
+        distance = self.problem.distance(values)
         distance[~self._ledger.admissible] = np.inf
         candidate = int(np.argmin(distance))
         if not np.isfinite(distance[candidate]):
-            raise RefusedError(f"no admissible candidate is left for ({x:g}, {y:g}); end the run")
+            raise RefusedError(f"no admissible candidate is left for {dict(point)}; end the run")
         number = self._commit(candidate, "agent")
-        self._theirs[number] = point[ID], bool(distance[candidate] <= self.problem.spacing_nm / np.sqrt(2))
+        self._theirs[number] = point[ID], bool(distance[candidate] <= self.problem.reach)
         return number
 
     def _tell_failed(self, theirs: Any) -> None:

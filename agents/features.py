@@ -17,7 +17,7 @@ class Features:
 
     Attributes
     ----------
-    table : ndarray, shape (candidate, patch_columns + 2)
+    table : ndarray, shape (candidate, patch_columns + dof)
         First what the surroundings look like, then where they lie; no unit.
     patch_columns : int
         How many of the columns describe the surroundings; 0 without image channels.
@@ -36,8 +36,7 @@ def build_features(problem: Problem, components: int) -> Features:
 
     Components are not whitened: their distances are distances of (denoised) windows, and the
     many faint components stay faint. They are divided by one number per window, so that the
-    mean squared distance from the mean of all columns together is 1. Coordinates run from 0 to 1
-    along the longer edge.
+    mean squared distance from the mean of all columns together is 1.
 
     Parameters
     ----------
@@ -46,13 +45,10 @@ def build_features(problem: Problem, components: int) -> Features:
     components : int
         How many principal components to keep of each window at most; 0 for coordinates only.
     """
-    origin = problem.xy.min(axis=0)
-    extent = float(np.ptp(problem.xy, axis=0).max()) or 1.0
-    xy = (problem.xy - origin) / extent
     seen = [_principal_components(window, components) for window in _windows(problem)]
     seen = [columns / np.sqrt(len(seen)) for columns in seen]
-    table = np.ascontiguousarray(np.hstack([*seen, xy]))
-    return Features(table, table.shape[1] - 2)
+    table = np.ascontiguousarray(np.hstack([*seen, problem.coordinates]))
+    return Features(table, table.shape[1] - len(problem.dofs))
 
 
 def _windows(problem: Problem) -> list[NDArray[np.float64]]:

@@ -124,9 +124,8 @@ class Ledger:
         return {ID: number, **self.dofs_of(self.decisions[number])}
 
     def dofs_of(self, candidate: int) -> dict[str, float]:
-        """Return the degrees of freedom of ``candidate`` by name (nm)."""
-        x, y = self.problem.xy[candidate]
-        return {self.problem.dofs[0]: float(x), self.problem.dofs[1]: float(y)}
+        """Return the degrees of freedom of ``candidate`` by name, each in its unit."""
+        return dict(zip(self.problem.dofs, self.problem.points[candidate].tolist(), strict=True))
 
     def snap(self, point: Mapping[str, Any], *, free: bool = False) -> int:
         """Return the candidate that ``point`` means by its degrees of freedom.
@@ -134,7 +133,7 @@ class Ledger:
         Parameters
         ----------
         point : mapping
-            Has both degrees of freedom (nm).
+            Has all degrees of freedom, each in its unit.
         free : bool
             Only an admissible candidate will do.
 
@@ -144,27 +143,27 @@ class Ledger:
             When a coordinate is missing, not finite or further than half a diagonal step from
             every candidate (from every admissible one with ``free``).
         """
-        first, second = self.problem.dofs
-        missing = [name for name in (first, second) if name not in point]
+        problem = self.problem
+        missing = [name for name in problem.dofs if name not in point]
         if missing:
             raise RefusedError(
                 f"point {dict(point)} was refused: its id is not pending and it has no {' and no '.join(missing)};"
-                " give the id of a suggestion that is still open, or both coordinates"
+                " give the id of a suggestion that is still open, or all its coordinates"
             )
-        x, y = (_finite(name, point[name], "nm") for name in (first, second))
-        distance = np.hypot(self.problem.xy[:, 0] - x, self.problem.xy[:, 1] - y)
+        values = [_finite(name, point[name], unit) for name, unit in zip(problem.dofs, problem.units, strict=True)]
+        distance = problem.distance(values)
         if free:
             distance = np.where(self.admissible, distance, np.inf)
         nearest = int(np.argmin(distance))
-        reach = self.problem.spacing_nm / math.sqrt(2) * (1 + 1e-9)
-        if not distance[nearest] <= reach:
+        if not distance[nearest] <= problem.reach:
             kind = "free candidate" if free else "candidate"
+            place = ", ".join(f"{value:g} {unit}".rstrip() for value, unit in zip(values, problem.units, strict=True))
             raise LimitError(
                 "distance to the nearest " + kind,
                 float(distance[nearest]),
-                f"{reach:.4g} nm, half a diagonal step",
-                "nm",
-                f"({x:g}, {y:g}) is not among the points of this problem; choose one that is",
+                f"{problem.reach:.3g} steps, half a diagonal one",
+                "steps",
+                f"({place}) is not among the points of this problem; choose one that is",
             )
         return nearest
 
@@ -214,9 +213,9 @@ class Ledger:
         self._used[candidate] = True
         self.admissible[candidate] = False
         if self.problem.separation_nm:
-            offset = self.problem.xy - self.problem.xy[candidate]
+            offset = self.problem.points - self.problem.points[candidate]
             # A hair less, so that rounding of coordinates does not block exact multiples.
-            self.admissible &= np.hypot(offset[:, 0], offset[:, 1]) >= self.problem.separation_nm * (1 - 1e-9)
+            self.admissible &= np.linalg.norm(offset, axis=1) >= self.problem.separation_nm * (1 - 1e-9)
 
     def _refuse_closed(self, number: int | None) -> None:
         if number is not None and 0 <= number < len(self.decisions):

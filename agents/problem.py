@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..analysis.channels import derive_channels
@@ -15,7 +17,7 @@ from ..core.blas import one_thread
 from ..core.digest import digest
 from ..core.errors import SpecError
 
-PROBLEM_VERSION = 1
+PROBLEM_VERSION = 2
 
 
 class CandidateSpec(BaseModel):
@@ -55,43 +57,57 @@ class Problem:
     Attributes
     ----------
     dofs : tuple of str
-        Names of the two degrees of freedom in suggestions, for example ``("x", "y")``.
+        Names of the degrees of freedom in suggestions, for example ``("x", "y")``.
+    units : tuple of str
+        Unit of each.
     objective : str
         Name of the outcome, for example ``"loop_area"``.
-    xy : ndarray, shape (candidate, 2)
-        Position (nm), sample frame.
-    pixel : ndarray of int, shape (candidate, 2)
-        Row and column of each candidate in the survey.
+    points : ndarray, shape (candidate, dof)
+        Each in its unit; positions are in the sample frame.
+    steps : ndarray, shape (dof,) or (candidate, dof)
+        Distance of neighbouring candidates along each degree of freedom, in its unit.
+    coordinates : ndarray, shape (candidate, dof)
+        The points without unit, from 0 to 1 along the longest axis; distances are comparable in
+        all directions.
+    pixel : ndarray of int, shape (candidate, dof)
+        Row and column of each candidate in the survey, or its place along each axis of a grid.
     patches : ndarray, shape (candidate, channel, patch, patch)
         Scaled image patch around each candidate, no unit, finite; ``channel`` may be 0.
-    spacing_nm : float
-        Distance of neighbouring candidates (nm).
     separation_nm : float
         Agents suggest no candidate nearer than this (nm) to one suggested before.
     """
 
-    dofs: tuple[str, str]
+    dofs: tuple[str, ...]
+    units: tuple[str, ...]
     objective: str
-    xy: NDArray[np.float64]
+    points: NDArray[np.float64]
+    steps: NDArray[np.float64]
+    coordinates: NDArray[np.float64]
     pixel: NDArray[np.int64]
     patches: NDArray[np.float64]
-    spacing_nm: float
     separation_nm: float = 0.0
 
     def __len__(self) -> int:
-        return len(self.xy)
+        return len(self.points)
 
     @cached_property
     def digest(self) -> str:
         """Fingerprint of everything the agent can see."""
-        names = [PROBLEM_VERSION, list(self.dofs), self.objective, self.spacing_nm, self.separation_nm]
-        return digest(names, self.xy, self.pixel, self.patches)
+        names = [PROBLEM_VERSION, list(self.dofs), list(self.units), self.objective, self.separation_nm]
+        return digest(names, self.points, self.steps, self.coordinates, self.pixel, self.patches)
 
-    def nearest(self, x: float, y: float) -> tuple[int, float]:
-        """Return the index of the candidate nearest to (x, y) and its distance (nm)."""
-        distance = np.hypot(self.xy[:, 0] - x, self.xy[:, 1] - y)
-        index = int(np.argmin(distance))
-        return index, float(distance[index])
+    def distance(self, values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how many steps each candidate lies from ``values``, shape (candidate,)."""
+        return np.linalg.norm((self.points - np.asarray(values)) / self.steps, axis=1)
+
+    @property
+    def reach(self) -> float:
+        """How many steps from a candidate a point still means it: half a diagonal step."""
+        return math.sqrt(len(self.dofs)) / 2 * (1 + 1e-9)
+
+    def nearest(self, *values: float) -> int:
+        """Return the candidate nearest to ``values``, one per degree of freedom."""
+        return int(np.argmin(self.distance(values)))
 
 
 @one_thread
@@ -154,15 +170,63 @@ def build_problem(
     scaled = [robust_scale(images[channels.index(name)]) for name in spec.channels]
     stack = np.stack(scaled) if scaled else np.empty((0, rows, columns))
     spacing = float(np.hypot(x[0, 1] - x[0, 0], y[0, 1] - y[0, 0])) * spec.stride
+    places = points.reshape(rows, columns, 2)[pixel[:, 0], pixel[:, 1]]
+    offset = places - places.min(axis=0)
     return Problem(
         dofs=dofs,
+        units=("nm", "nm"),
         objective=objective,
-        xy=points.reshape(rows, columns, 2)[pixel[:, 0], pixel[:, 1]],
+        points=places,
+        steps=np.full(2, spacing),
+        coordinates=offset / (float(offset.max()) or 1.0),
         pixel=pixel,
         patches=extract_patches(stack, pixel, spec.patch_pixels),
-        spacing_nm=spacing,
         separation_nm=spec.separation_nm,
     )
+
+
+def grid_problem(axes: Mapping[str, ArrayLike], units: Mapping[str, str], *, objective: str) -> Problem:
+    """Return all combinations of some settings as candidates, such as pulse voltage and duration.
+
+    Parameters
+    ----------
+    axes : mapping of str to array_like, shape (value,)
+        Values of each setting, in rising order; they may be spaced unevenly.
+    units : mapping of str to str
+        Unit of each setting.
+    objective : str
+        Name of the outcome.
+
+    Raises
+    ------
+    SpecError
+        When an axis is empty, has values that are not finite or do not rise, or has no unit.
+    """
+    values = {name: _rising(name, axis) for name, axis in axes.items()}
+    missing = [name for name in values if name not in units]
+    if missing or not values:
+        raise SpecError(f"axes without a unit: {', '.join(missing) or 'there is no axis'}; give each its unit")
+    pixel = np.stack(np.meshgrid(*(np.arange(len(a)) for a in values.values()), indexing="ij"), -1)
+    pixel = pixel.reshape(-1, len(values))
+    steps = [np.gradient(axis) if len(axis) > 1 else np.ones(1) for axis in values.values()]
+    return Problem(
+        dofs=tuple(values),
+        units=tuple(units[name] for name in values),
+        objective=objective,
+        points=np.column_stack([axis[place] for axis, place in zip(values.values(), pixel.T, strict=True)]),
+        steps=np.column_stack([step[place] for step, place in zip(steps, pixel.T, strict=True)]),
+        coordinates=pixel / np.maximum(pixel.max(axis=0), 1),
+        pixel=pixel,
+        patches=np.empty((len(pixel), 0, 1, 1)),
+    )
+
+
+def _rising(name: str, axis: ArrayLike) -> NDArray[np.float64]:
+    """Return the values of an axis after a check."""
+    values = np.atleast_1d(np.asarray(axis, float))
+    if values.ndim != 1 or not len(values) or not np.isfinite(values).all() or (np.diff(values) <= 0).any():
+        raise SpecError(f"axis {name!r} was refused: its values must be finite and rise; sort them, each once")
+    return values
 
 
 def _inside_any(points: NDArray[np.float64], polygons: tuple) -> NDArray[np.bool_]:

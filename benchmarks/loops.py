@@ -111,7 +111,7 @@ def run_loop(task: Task, agent: str, goal: str, budgets: Sequence[int]) -> Loop:
         began = process_time()
         (suggestion,) = made.suggest(1)
         spent += process_time() - began
-        candidate, _ = task.problem.nearest(*(suggestion[name] for name in task.problem.dofs))
+        candidate = task.problem.nearest(*(suggestion[name] for name in task.problem.dofs))
         order.append(candidate)
         spent += _tell(made, task, suggestion, candidate, values)
         decided += 1
@@ -172,7 +172,7 @@ def _tell(agent: Agent, task: Task, suggestion: Any, candidate: int, values: lis
 
 def _recommended(agent: Agent, task: Task) -> int:
     _, place, _ = agent.get_best_points()[0]
-    return task.problem.nearest(*(place[name] for name in task.problem.dofs))[0]
+    return task.problem.nearest(*(place[name] for name in task.problem.dofs))
 
 
 def _scores(task: Task, order: Sequence[int], recommended: int, posterior: Any) -> dict[str, Any]:

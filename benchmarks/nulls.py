@@ -73,7 +73,7 @@ def _predicted(task: Task, kind: str, order: list[int], outcomes: list[tuple[flo
     made = make_agent(benchmark_spec(kind, "map", task.seed), problem)
     points = []
     for candidate, (value, sigma) in zip(order[:TRAINING], outcomes, strict=False):
-        place = dict(zip(problem.dofs, problem.xy[candidate].tolist(), strict=True))
+        place = dict(zip(problem.dofs, problem.points[candidate].tolist(), strict=True))
         known = {f"{problem.objective}_sigma": sigma} if np.isfinite(sigma) else {}
         points.append({**place, problem.objective: value, **known})
     made.ingest(points)

@@ -81,7 +81,7 @@ class Task:
 
     def instrument_seconds(self, order: Sequence[int]) -> float:
         """Return what approach, survey and measuring these candidates in this order cost (s)."""
-        places = np.vstack([[0.0, 0.0], self.problem.xy[np.asarray(order, int)]]) * 1e-9
+        places = np.vstack([[0.0, 0.0], self.problem.points[np.asarray(order, int)]]) * 1e-9
         moves = (self.timing.move_s(float(step)) for step in np.hypot(*np.diff(places, axis=0).T))
         survey = self.survey_lines * self.timing.frame_line_s(self.survey_lines)
         return self.timing.approach_s + survey + sum(moves) + len(order) * self.timing.spectrum_s
@@ -89,7 +89,7 @@ class Task:
     @cached_property
     def regions(self) -> NDArray[np.int64]:
         """Number of the optimum that each candidate belongs to, 0 for none: the best 1 %."""
-        return optimum_regions(self.peaks, self.problem.xy, distance_nm=1.5 * self.problem.spacing_nm)
+        return optimum_regions(self.peaks, self.problem.points, distance_nm=1.5 * self.problem.steps[0])
 
     @cached_property
     def best(self) -> NDArray[np.int64]:
@@ -184,7 +184,7 @@ def film_task(family: str, seed: int) -> Task:
     x, y = np.meshgrid(axis, axis)
     spec = CandidateSpec(channels=tuple(derived_names(survey["channels"])), patch_pixels=PATCH_PIXELS)
     problem = build_problem(survey["data"], survey["channels"], x, y, spec, objective="loop_area")
-    where = problem.xy.T * 1e-9
+    where = problem.points.T * 1e-9
     truth = open_film(options).maps(where[0], where[1])["area"] * 1e12
     scalarizer, first = get_scalarizer("loop_area"), world.exposures
 

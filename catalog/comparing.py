@@ -85,8 +85,8 @@ def compare(run: Run, agent: str | Mapping[str, Any] | AgentSpec, truth: NDArray
         if row["decision"] in refused or outcomes_before(row) > len(outcomes):
             continue
         candidate = _choice(player, problem, row)
-        place = problem.xy[problem.nearest(row["x"], row["y"])[0]]
-        distances.append(float(np.hypot(*(problem.xy[candidate] - place))))
+        place = problem.points[problem.nearest(row["x"], row["y"])]
+        distances.append(float(np.hypot(*(problem.points[candidate] - place))))
         seeds += row["source"] == "seed"
         agreed += row["source"] != "seed" and distances[-1] == 0
         player.adopt(row)
@@ -142,4 +142,4 @@ def _measured(run: Run, problem: Problem) -> Sequence[int]:
     done = [row["decision"] for row in rows_of(run, "outcome") if row["status"] in ("ok", "failed")]
     if not done:
         raise SpecError(f"run {run.uid[:8]} measured nothing, so there is no regret to compare; leave truth out")
-    return [problem.nearest(*places[number])[0] for number in done]
+    return [problem.nearest(*places[number]) for number in done]

@@ -71,7 +71,7 @@ def _with_candidates(run: Run, posterior: xr.Dataset) -> xr.Dataset:
     """Return the maps with the place of each candidate: ``x``, ``y`` (nm, sample)."""
     from .replaying import problem_of
 
-    x, y = problem_of(run).xy.T
+    x, y = problem_of(run).points.T
     return posterior.assign_coords(x=("candidate", x, {"units": "nm"}), y=("candidate", y, {"units": "nm"}))
 
 

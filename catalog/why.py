@@ -117,7 +117,7 @@ def _moment(run: Run, problem: Problem, rows: Sequence[Row], row: Row) -> Moment
     player = rebuilt(maker_of(run), problem, before, outcomes)
     player.feed(outcomes_before(row))
     belief = player.agent.posterior()
-    places = {other["decision"]: problem.nearest(other["x"], other["y"])[0] for other in rows}
+    places = {other["decision"]: problem.nearest(other["x"], other["y"]) for other in rows}
     known = [
         (places[out["decision"]], out) for out in outcomes[: outcomes_before(row)] if math.isfinite(out["objective"])
     ]
@@ -141,7 +141,7 @@ def _facts(run: Run, problem: Problem, moment: Moment) -> dict[str, Any]:
         "best": _best(run, moment),
         "mean_above": _share_below(_sign(run) * moment.mean, chosen, free),
         "std_above": _share_below(moment.std, chosen, free),
-        "nearest": _nearest(moment, np.hypot(*(problem.xy - problem.xy[chosen]).T), "distance_nm"),
+        "nearest": _nearest(moment, np.hypot(*(problem.points - problem.points[chosen]).T), "distance_nm"),
     }
     if problem.patches.shape[1]:
         away = np.sqrt(((problem.patches - problem.patches[chosen]) ** 2).mean(axis=(1, 2, 3)))

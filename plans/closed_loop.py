@@ -189,7 +189,7 @@ class ClosedLoop:
             self._tracker.recall(prior)
         for row, outcome in zip(prior.decisions, prior.outcomes, strict=True):
             if outcome["status"] != "refused":
-                self._gate.take(problem.nearest(row["x"], row["y"])[0])
+                self._gate.take(problem.nearest(row["x"], row["y"]))
         yield from prior.record(self._decisions, self._tracker.record, self._outcomes)
 
     def _image(self, stream: str) -> Plan:
@@ -252,7 +252,7 @@ class ClosedLoop:
         verdict = self._gate.judge(suggestion, self._placement.offset(explanation["candidate"], now))
         self._open = True
         x, y = (verdict.x, verdict.y) if isinstance(verdict, Admitted) else wanted
-        patch = self._settings.candidates.patch_pixels * problem.spacing_nm / self._settings.candidates.stride
+        patch = self._settings.candidates.patch_pixels * float(problem.steps[0]) / self._settings.candidates.stride
         stale = self._gate.clearance(x, y) < (patch + problem.separation_nm) / 2
         keys = ("candidate", "source", "mean", "std", "acquisition", "rank", "n_seen", "n_failed", "fit")
         yield from emit(

@@ -38,7 +38,7 @@ def most_points(problem: Problem) -> int:
     """
     if problem.separation_nm == 0:
         return len(problem)
-    width, height = np.ptp(problem.xy, axis=0) + problem.separation_nm
+    width, height = np.ptp(problem.points, axis=0) + problem.separation_nm
     return min(len(problem), int(width * height * 2 / math.sqrt(3) / problem.separation_nm**2))
 
 
@@ -83,16 +83,16 @@ class Gate:
         if not (math.isfinite(x) and math.isfinite(y)):
             return Refused(f"({x}, {y}) nm is not finite")
         with np.errstate(over="ignore"):  # so far away that it is infinite, which is refused
-            away = np.hypot(self.problem.xy[:, 0] - x, self.problem.xy[:, 1] - y)
+            away = np.hypot(self.problem.points[:, 0] - x, self.problem.points[:, 1] - y)
         # Half a diagonal step: the farthest that a point inside the grid can be from a node.
-        reach = self.problem.spacing_nm * math.sqrt(0.5) * (1 + 1e-9)
+        reach = float(self.problem.steps[0]) * math.sqrt(0.5) * (1 + 1e-9)
         if away.min() > reach:
             return Refused(
                 f"({x:.1f}, {y:.1f}) nm is {away.min():.1f} nm from the nearest candidate; {reach:.1f} nm is the limit"
             )
         free = np.where(self._blocked, np.inf, away)
         candidate = int(np.argmin(free if free.min() <= reach else away))
-        px, py = map(float, self.problem.xy[candidate])
+        px, py = map(float, self.problem.points[candidate])
         try:
             self.envelope.check("x", (px + offset[0]) * 1e-9, "m")
             self.envelope.check("y", (py + offset[1]) * 1e-9, "m")
@@ -110,12 +110,12 @@ class Gate:
         """Return the distance (nm) of (x, y) to the nearest measured point; inf for none."""
         if not self._taken:
             return math.inf
-        done = self.problem.xy[self._taken]
+        done = self.problem.points[self._taken]
         return float(np.min(np.hypot(done[:, 0] - x, done[:, 1] - y)))
 
     def take(self, candidate: int) -> None:
         """Note that ``candidate`` is being measured."""
         self._taken.append(candidate)
-        away = np.hypot(*(self.problem.xy - self.problem.xy[candidate]).T)
+        away = np.hypot(*(self.problem.points - self.problem.points[candidate]).T)
         self._blocked |= away < self.problem.separation_nm
         self._blocked[candidate] = True

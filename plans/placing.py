@@ -33,7 +33,7 @@ class Placement:
         row = int(self._problem.pixel[candidate, 0])
         if self._motion is None:
             return self._tracker.offset(row, now)
-        x, y = self._problem.xy[candidate]
+        x, y = self._problem.points[candidate]
         there = self._motion.apply(x, y)
         away = np.hypot(self._frame.x - there[0], self._frame.y - there[1])
         line = int(np.unravel_index(int(np.argmin(away)), away.shape)[0])

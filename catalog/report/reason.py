@@ -55,7 +55,7 @@ def reason_picture(run: Run, problem: Problem, moment: Moment) -> bytes:
 def _draw_patch(ax: Axes, facts: Facts, survey: Survey, problem: Problem, moment: Moment) -> None:
     step = float(np.hypot(survey.x[0, 1] - survey.x[0, 0], survey.y[0, 1] - survey.y[0, 0]))
     edge = facts.about["candidates"]["patch_pixels"] * step
-    x, y = problem.xy[moment.candidate]
+    x, y = problem.points[moment.candidate]
     draw_map(ax, (survey.x, survey.y), survey.images[0], labelled(survey.channels[0], survey.units[0]))
     angle = facts.about["survey"]["angle_deg"]
     square = Rectangle(
@@ -83,10 +83,10 @@ def _draw_acquisition(ax: Axes, facts: Facts, survey: Survey, problem: Problem, 
 
 
 def _draw_known(ax: Axes, problem: Problem, moment: Moment) -> None:
-    known = problem.xy[[place for place, _ in moment.known]].reshape(-1, 2)
+    known = problem.points[[place for place, _ in moment.known]].reshape(-1, 2)
     ax.scatter(*known.T, s=16, c="white", edgecolors="black", linewidths=0.9, label="known then", zorder=3)
     ax.scatter(
-        *problem.xy[moment.candidate], s=90, marker="*", c="#ffd60a", edgecolors="black", linewidths=0.9,
+        *problem.points[moment.candidate], s=90, marker="*", c="#ffd60a", edgecolors="black", linewidths=0.9,
         label="chosen", zorder=6,
     )  # fmt: skip
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2, labelcolor="black")

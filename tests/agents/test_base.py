@@ -52,11 +52,11 @@ def test_points_nearer_than_the_separation_are_not_suggested():
         found.append(agent.explain(agent.suggest()[0])["candidate"])
     with pytest.raises(RefusedError, match="no admissible candidate is left of 144"):
         agent.suggest()
-    offsets = problem.xy[found][:, None] - problem.xy[found][None]
+    offsets = problem.points[found][:, None] - problem.points[found][None]
     distance = np.hypot(offsets[..., 0], offsets[..., 1])[~np.eye(len(found), dtype=bool)]
     assert distance.min() >= 25
     # Every other candidate is near to one that was suggested, so the design is maximal.
-    near = np.hypot(*(problem.xy[:, None] - problem.xy[found][None]).transpose(2, 0, 1)).min(axis=1)
+    near = np.hypot(*(problem.points[:, None] - problem.points[found][None]).transpose(2, 0, 1)).min(axis=1)
     assert near.max() < 25
 
 
@@ -93,11 +93,11 @@ def test_small_is_best_when_minimising(problem):
 
 def test_external_points_snap_to_the_nearest_candidate(problem):
     agent = agent_on(problem, "random")
-    x, y = problem.xy[17]
+    x, y = problem.points[17]
     agent.ingest([{"_id": "baseline", "x": x + 4.9, "y": y - 4.9, "area": 2.0}])
     assert agent.get_best_points() == [("baseline", {"x": x, "y": y}, {"area": 2.0})]
-    with pytest.raises(LimitError, match=r"7\.071 nm"):
-        agent.ingest([{"x": x, "y": problem.xy[:, 1].max() + 7.2, "area": 2.0}])
+    with pytest.raises(LimitError, match=r"0\.707 steps"):
+        agent.ingest([{"x": x, "y": problem.points[:, 1].max() + 7.2, "area": 2.0}])
     with pytest.raises(RefusedError, match="no y"):
         agent.ingest([{"x": x, "area": 2.0}])
     with pytest.raises(LimitError, match="finite"):
@@ -106,7 +106,7 @@ def test_external_points_snap_to_the_nearest_candidate(problem):
 
 def test_repeated_external_points_are_averaged(problem):
     agent = agent_on(problem, "random")
-    x, y = problem.xy[17]
+    x, y = problem.points[17]
     for value in (1.0, 3.0):
         agent.ingest([{"x": x, "y": y, "area": value}])
     assert agent.get_best_points() == [(None, {"x": x, "y": y}, {"area": 2.0})]
@@ -115,11 +115,11 @@ def test_repeated_external_points_are_averaged(problem):
 def test_adopted_points_are_decisions(problem):
     agent = agent_on(problem, "random")
     agent.suggest()
-    adopted = agent.register_suggestions([{"_id": 77, "x": problem.xy[3, 0] + 1, "y": problem.xy[3, 1]}])
-    assert adopted == [{"_id": 1, "x": problem.xy[3, 0], "y": problem.xy[3, 1]}]
+    adopted = agent.register_suggestions([{"_id": 77, "x": problem.points[3, 0] + 1, "y": problem.points[3, 1]}])
+    assert adopted == [{"_id": 1, "x": problem.points[3, 0], "y": problem.points[3, 1]}]
     assert agent.explain(adopted[0])["source"] == "external"
     with pytest.raises(LimitError, match="free candidate"):
-        agent.register_suggestions([{"x": problem.xy[3, 0], "y": problem.xy[3, 1]}])
+        agent.register_suggestions([{"x": problem.points[3, 0], "y": problem.points[3, 1]}])
 
 
 def test_failures_count_once_and_only_where_nothing_was_measured(problem):
@@ -132,7 +132,7 @@ def test_failures_count_once_and_only_where_nothing_was_measured(problem):
         agent.register_failures([points[1]])
     with pytest.raises(RefusedError, match="failed already"):
         agent.ingest([{"_id": 0, "area": 0.0}])
-    agent.register_failures([{"x": problem.xy[9, 0], "y": problem.xy[9, 1]}])
+    agent.register_failures([{"x": problem.points[9, 0], "y": problem.points[9, 1]}])
     assert agent.explain(agent.suggest()[0])["n_failed"] == 2
     assert np.isnan(agent.posterior()["acquisition"][9])
 
@@ -155,7 +155,9 @@ def test_outcomes_in_one_batch_or_one_by_one_give_the_same_agent(problem):
 def test_the_log_is_json_and_rebuilds_the_agent(problem):
     agent = agent_on(problem, "space_filling")
     run(agent, problem, 3)
-    agent.ingest([{"_id": None, "x": problem.xy[5, 0], "y": np.float64(problem.xy[5, 1]), "area": np.float32(1.5)}])
+    agent.ingest(
+        [{"_id": None, "x": problem.points[5, 0], "y": np.float64(problem.points[5, 1]), "area": np.float32(1.5)}]
+    )
     agent.register_failures(agent.suggest(2))
     again = rebuild_agent(agent.spec, problem, json.loads(json.dumps(agent.log)))
     assert agent.suggest(4) == again.suggest(4)

@@ -45,7 +45,7 @@ def test_grid_places_are_a_permutation(shape):
 
 def test_space_filling_keeps_its_points_apart(problem):
     def smallest_gap(kind, seed):
-        xy = problem.xy[run(agent_on(problem, kind, seed=seed, seed_points=1), problem, 12)]
+        xy = problem.points[run(agent_on(problem, kind, seed=seed, seed_points=1), problem, 12)]
         return np.hypot(*(xy[:, None] - xy[None]).transpose(2, 0, 1))[~np.eye(12, dtype=bool)].min()
 
     gaps = {kind: [smallest_gap(kind, seed) for seed in range(5)] for kind in ("space_filling", "random")}

@@ -23,7 +23,7 @@ class Forgetful(RandomAgent):
 
     def suggest(self, num_points=None):
         points = super().suggest(num_points)
-        return [{**point, "x": self.problem.xy[0, 0], "y": self.problem.xy[0, 1]} for point in points]
+        return [{**point, "x": self.problem.points[0, 0], "y": self.problem.points[0, 1]} for point in points]
 
 
 class Restless(RandomAgent):

@@ -145,7 +145,7 @@ def measure(record, problem, points=POINTS, model=True, outcomes=None, spread=1.
                 "coords": {"cycle": [0], "field": ["off"], "bias": BIAS.tolist()}, "units": "pm"}  # fmt: skip
     best = np.nan
     for index in range(points):
-        x, y = (float(value) for value in problem.xy[0] + spread * (problem.xy[4 * index] - problem.xy[0]))
+        x, y = (float(value) for value in problem.points[0] + spread * (problem.points[4 * index] - problem.points[0]))
         ok, area = index != FAILED, 100.0 + 7 * ((index * 5) % points)
         mean = area + 3 if model and index > 2 else np.nan
         record.add("optimization", {
@@ -414,7 +414,7 @@ def test_maps_lie_where_their_candidates_are(whole):
     x, y, values = rastered(problem, facts.survey, np.arange(len(problem), dtype=float))
     for index in (0, 7, len(problem) - 1):
         row, column = np.argwhere(values == index)[0]
-        assert (x[row, column], y[row, column]) == pytest.approx(problem.xy[index])
+        assert (x[row, column], y[row, column]) == pytest.approx(problem.points[index])
 
 
 def test_examples_are_best_median_and_failed(whole):

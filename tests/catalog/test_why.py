@@ -204,18 +204,18 @@ def test_another_agent_is_asked_and_not_followed(run):
     assert answer.agreement == 0
     assert len(answer.distance_nm) == len(table)
     assert answer.regret is None
-    edge = np.ptp(problem.xy, axis=0)
+    edge = np.ptp(problem.points, axis=0)
     assert max(answer.distance_nm) <= np.hypot(*edge)
 
 
 def test_regret_is_told_where_the_whole_map_is_known(run):
     problem = problem_of(run)
     table = decisions(run)
-    truth = -np.hypot(*(problem.xy - problem.xy[10]).T)  # the best is at candidate 10
+    truth = -np.hypot(*(problem.points - problem.points[10]).T)  # the best is at candidate 10
     answer = replay(run, "gp", truth=truth)
-    shortest = np.hypot(table["x"] - problem.xy[10, 0], table["y"] - problem.xy[10, 1]).min()
+    shortest = np.hypot(table["x"] - problem.points[10, 0], table["y"] - problem.points[10, 1]).min()
     assert answer.regret["recorded"] == pytest.approx(shortest)
-    assert 0 <= answer.regret["other"] <= answer.regret["recorded"] + np.hypot(*np.ptp(problem.xy, axis=0))
+    assert 0 <= answer.regret["other"] <= answer.regret["recorded"] + np.hypot(*np.ptp(problem.points, axis=0))
     assert answer.regret["unit"] == "pm V"
     unknown = np.where(np.arange(len(problem)) == 10, 0.0, np.nan)  # measured by nobody, unless it is candidate 10
     assert replay(run, "gp", truth=unknown).regret["recorded"] in (0.0, None)

@@ -17,7 +17,7 @@ def _ax(problem):
         warnings.simplefilter("ignore")
         from bluesky_adaptive.ax import Agent, Objective, RangeDOF
 
-    low, high = problem.xy.min(axis=0), problem.xy.max(axis=0)
+    low, high = problem.points.min(axis=0), problem.points.max(axis=0)
     dofs = [
         RangeDOF(name=name, bounds=(float(low[i]), float(high[i])), parameter_type="float")
         for i, name in enumerate(problem.dofs)

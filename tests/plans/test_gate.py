@@ -53,7 +53,7 @@ def test_the_drift_offset_counts_against_the_envelope():
 
 def test_footprints_must_not_overlap():
     gate = Gate(_problem(separation=25.0), ENVELOPE)
-    gate.take(gate.problem.nearest(50, 50)[0])
+    gate.take(gate.problem.nearest(50, 50))
     assert "measured before" in gate.judge({"x": 50, "y": 50}, (0, 0)).reason
     assert "footprint" in gate.judge({"x": 70, "y": 50}, (0, 0)).reason
     assert isinstance(gate.judge({"x": 80, "y": 50}, (0, 0)), Admitted)
