@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.blas import one_thread
+from .kernels import Group, Kernel
 from .problem import Problem
 
 
@@ -21,10 +23,14 @@ class Features:
         First what the surroundings look like, then where they lie; no unit.
     patch_columns : int
         How many of the columns describe the surroundings; 0 without image channels.
+    kernel : Kernel
+        Compares rows of the table: a length scale for the surroundings, and one for the place, or
+        one for each degree of freedom where their units differ.
     """
 
     table: NDArray[np.float64]
     patch_columns: int
+    kernel: Kernel
 
 
 def build_features(problem: Problem, components: int) -> Features:
@@ -48,7 +54,18 @@ def build_features(problem: Problem, components: int) -> Features:
     seen = [_principal_components(window, components) for window in _windows(problem)]
     seen = [columns / np.sqrt(len(seen)) for columns in seen]
     table = np.ascontiguousarray(np.hstack([*seen, problem.coordinates]))
-    return Features(table, table.shape[1] - len(problem.dofs))
+    columns = table.shape[1] - len(problem.dofs)
+    surroundings = [Group(slice(0, columns), 0, 1.0)] if columns else []
+    return Features(table, columns, Kernel((*surroundings, *_place_groups(problem, columns))))
+
+
+def _place_groups(problem: Problem, start: int) -> list[Group]:
+    """Return how coordinates are compared, whose first column is ``start``."""
+    count = len(problem.dofs)
+    norm = math.sqrt(count / 12)  # of numbers spread uniformly over a unit cube, from its centre
+    if len(set(problem.units)) == 1:
+        return [Group(slice(start, start + count), 1, norm)]
+    return [Group(slice(start + axis, start + axis + 1), 1, norm) for axis in range(count)]
 
 
 def _windows(problem: Problem) -> list[NDArray[np.float64]]:

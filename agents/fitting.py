@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
 
-from .kernels import RMS_PATCH, RMS_XY, Warp, correlation, distances
+from .kernels import Kernel, Warp
 
 # Log-normal priors (mean and standard deviation of the logarithm). For length scales the
 # dimension-scaled one, sqrt 2 + log(d) / 2 and sqrt 3, of Hvarfner, Hellsten & Nardi (2024),
@@ -30,8 +30,8 @@ class Hyper:
 
     Attributes
     ----------
-    scales : Tensor, shape (part,)
-        Length scale of each kind of distance.
+    scales : Tensor, shape (group,)
+        Length scale of each group of features.
     noise : float
         Variance that every outcome has beside its own.
     mean : float
@@ -61,8 +61,8 @@ class Training:
     ----------
     table : Tensor, shape (outcome, feature)
         Features of the candidates that were measured.
-    patch_columns : int
-        How many of the columns describe the patch.
+    kernel : Kernel
+        Compares them.
     target : Tensor, shape (outcome,)
         Standardised outcomes.
     known : Tensor, shape (outcome,)
@@ -70,7 +70,7 @@ class Training:
     """
 
     table: Tensor
-    patch_columns: int
+    kernel: Kernel
     target: Tensor
     known: Tensor
 
@@ -113,7 +113,7 @@ def negative_log_density(theta: Tensor, parts: list[Tensor], training: Training)
 
     Parameters
     ----------
-    theta : Tensor, shape (part + 2,)
+    theta : Tensor, shape (group + 2,)
         Logarithms of length scales and of the noise variance, and the mean.
     parts : list of Tensor, each of shape (outcome, outcome)
         Distances of the outcomes' candidates.
@@ -121,7 +121,7 @@ def negative_log_density(theta: Tensor, parts: list[Tensor], training: Training)
         What to explain.
     """
     noise = training.known + theta[-2].exp()
-    root = torch.linalg.cholesky(correlation(parts, theta[:-2].exp()) + noise.diag())
+    root = torch.linalg.cholesky(training.kernel.correlation(parts, theta[:-2].exp()) + noise.diag())
     white = torch.linalg.solve_triangular(root, (training.target - theta[-1])[:, None], upper=False)
     misfit = 0.5 * white.square().sum() + root.diagonal().log().sum()
     mean, std = _priors(training)
@@ -132,9 +132,9 @@ def negative_log_density(theta: Tensor, parts: list[Tensor], training: Training)
 
 def _priors(training: Training) -> tuple[Tensor, Tensor]:
     """Return mean and standard deviation of the logarithm of each scale and of the noise."""
-    norms = [RMS_PATCH, RMS_XY] if training.patch_columns else [RMS_XY]
-    mean = [math.sqrt(2) + math.log(math.sqrt(12) * norm) for norm in norms]
-    std = [_SCALE_STD] * len(norms)
+    groups = training.kernel.groups
+    mean = [math.sqrt(2) + math.log(math.sqrt(12) * group.norm) for group in groups]
+    std = [_SCALE_STD] * len(groups)
     return torch.tensor([*mean, _NOISE_MEAN]).double(), torch.tensor([*std, _NOISE_STD]).double()
 
 
@@ -144,15 +144,14 @@ def _start(priors: tuple[Tensor, Tensor]) -> NDArray[np.float64]:
 
 
 def _bounds(training: Training) -> list[tuple[float | None, None]]:
-    norms = [RMS_PATCH, RMS_XY] if training.patch_columns else [RMS_XY]
-    least = [math.log(_LEAST_SCALE * norm) for norm in norms]
+    least = [math.log(_LEAST_SCALE * group.norm) for group in training.kernel.groups]
     return [*((bound, None) for bound in least), (math.log(_LEAST_NOISE), None), (None, None)]
 
 
 def _search(training: Training, net: Warp | None, start: NDArray[np.float64], iterations: int) -> NDArray[np.float64]:
     """Return the best parameters near ``start``, with the net as it is."""
     table = Hyper(torch.empty(0), 0.0, 0.0, net).compared(training.table)
-    parts = distances(table, table, training.patch_columns)
+    parts = training.kernel.parts(table, table)
     objective = _with_gradient(lambda theta: negative_log_density(theta, parts, training))
     options = {"maxiter": iterations, "ftol": 1e-7, "gtol": 1e-4}
     found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=_bounds(training), options=options)
@@ -179,7 +178,7 @@ def _train(training: Training, net: Warp, theta: NDArray[np.float64], steps: int
     optimizer = torch.optim.Adam(weights, lr=0.01)
     for _ in range(steps):
         table = net(training.table)
-        parts = distances(table, table, training.patch_columns)
+        parts = training.kernel.parts(table, table)
         value = negative_log_density(held, parts, training) - net.log_prior() / len(training.target)
         for weight, gradient in zip(weights, torch.autograd.grad(value, weights), strict=True):
             weight.grad = gradient

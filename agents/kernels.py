@@ -4,49 +4,108 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-# Root mean square norms of what is compared, which set the length scales that are plausible.
-RMS_PATCH = 1.0
-RMS_XY = math.sqrt(2 / 12)  # of numbers spread uniformly over a unit square, from its centre
+Shape = Literal["matern", "rbf"]
+_NEAR = 1e-20  # added to squared distances: their root has no slope at 0
 
 
-def distances(first: Tensor, second: Tensor, patch_columns: int) -> list[Tensor]:
-    """Return the Euclidean distances of every row of ``first`` from every row of ``second``.
+@dataclass(frozen=True)
+class Group:
+    """Columns of a feature table that share a length scale.
 
-    Returns
-    -------
-    list of Tensor, each of shape (first, second)
-        Of the patches, if there are patch columns; of the coordinates.
-    """
-    columns = slice(0, patch_columns), slice(patch_columns, None)
-    used = columns if patch_columns else columns[1:]
-    return [torch.cdist(first[:, part], second[:, part]) for part in used]
-
-
-def correlation(parts: Sequence[Tensor], scales: Tensor) -> Tensor:
-    """Return the product of one Matern-5/2 kernel per kind of distance.
-
-    A product, because a structure-property relation that changes over the survey is more common
-    than one that is shifted, and because each factor tends to 1 as its length scale grows: the
-    kernel can become one of coordinates only, or of patches only. Matern: Rasmussen & Williams,
-    Gaussian Processes for Machine Learning (2006), equation 4.17, ISBN 0-262-18253-X.
-
-    Parameters
+    Attributes
     ----------
-    parts : sequence of Tensor
-        Distances of one shape.
-    scales : Tensor, shape (part,)
-        Length scale of each, in the unit of its distance.
+    columns : slice
+        Which.
+    factor : int
+        Groups with the same number are compared together, in one distance; factors multiply.
+    norm : float
+        Root mean square norm of what the factor compares, which sets the length scales that are plausible.
     """
-    polynomial, exponent = torch.ones_like(parts[0]), torch.zeros_like(parts[0])
-    for distance, scale in zip(parts, scales, strict=True):
-        ratio = distance * (math.sqrt(5) / scale)
-        polynomial = polynomial * (1 + ratio + ratio.square() / 3)
-        exponent = exponent - ratio
-    return polynomial * exponent.exp()
+
+    columns: slice
+    factor: int
+    norm: float
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A stationary kernel with a length scale for each group of columns, and variance 1.
+
+    A product of one kernel for the surroundings and one for the place, because a structure-property
+    relation that changes over the survey is more common than one that is shifted, and because each
+    factor tends to 1 as its length scales grow: the kernel can become one of places only, or of
+    surroundings only. Matern-5/2 and squared exponential, with automatic relevance determination
+    where a factor has several groups: Rasmussen & Williams, Gaussian Processes for Machine
+    Learning (2006), equations 4.17, 4.9 and 5.1, ISBN 0-262-18253-X.
+
+    Attributes
+    ----------
+    groups : tuple of Group
+        Those of one factor follow one another.
+    shape : {"matern", "rbf"}
+        Form of every factor.
+    """
+
+    groups: tuple[Group, ...]
+    shape: Shape = "matern"
+
+    def per_column(self) -> Kernel:
+        """Return this kernel with a length scale for every column."""
+        single = [
+            replace(group, columns=slice(column, column + 1))
+            for group in self.groups
+            for column in range(group.columns.start, group.columns.stop)
+        ]
+        return replace(self, groups=tuple(single))
+
+    def parts(self, first: Tensor, second: Tensor) -> list[Tensor]:
+        """Return the Euclidean distances of every row of ``first`` from every row of ``second`` in each group.
+
+        Returns
+        -------
+        list of Tensor, each of shape (first, second)
+            One per group.
+        """
+        return [torch.cdist(first[:, group.columns], second[:, group.columns]) for group in self.groups]
+
+    def correlation(self, parts: Sequence[Tensor], scales: Tensor) -> Tensor:
+        """Return the kernel at distances from :meth:`parts`.
+
+        Parameters
+        ----------
+        parts : sequence of Tensor
+            Distances of one shape.
+        scales : Tensor, shape (group,)
+            Length scale of each group, in the unit of its distance.
+        """
+        ratios = self._ratios([part / scale for part, scale in zip(parts, scales, strict=True)])
+        if self.shape == "rbf":
+            return torch.stack([ratio.square() for ratio in ratios]).sum(0).mul(-0.5).exp()
+        polynomial, exponent = torch.ones_like(parts[0]), torch.zeros_like(parts[0])
+        for ratio in ratios:
+            stretched = ratio * math.sqrt(5)
+            polynomial = polynomial * (1 + stretched + stretched.square() / 3)
+            exponent = exponent - stretched
+        return polynomial * exponent.exp()
+
+    def of(self, first: Tensor, second: Tensor, scales: Tensor) -> Tensor:
+        """Return the kernel of every row of ``first`` with every row of ``second``, shape (first, second)."""
+        return self.correlation(self.parts(first, second), scales)
+
+    def _ratios(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """Return the distance of each factor from the scaled distances of its groups."""
+        found = []
+        for factor in sorted({group.factor for group in self.groups}):
+            own = [part for part, group in zip(parts, self.groups, strict=True) if group.factor == factor]
+            single = len(own) == 1
+            found.append(own[0] if single else (torch.stack(own).square().sum(0) + _NEAR).sqrt())
+        return found
 
 
 class Warp(torch.nn.Module):

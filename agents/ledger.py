@@ -43,6 +43,13 @@ class Outcomes:
         chosen = slice(first, end)
         return Outcomes(self.index[chosen], self.value[chosen], self.sigma[chosen])
 
+    def thinned(self, count: int) -> Outcomes:
+        """Return ``count`` of the outcomes at most, evenly spread over their order."""
+        if len(self) <= count:
+            return self
+        kept = np.linspace(0, len(self) - 1, count).round().astype(int)
+        return Outcomes(self.index[kept], self.value[kept], self.sigma[kept])
+
     def followed_by(self, other: Outcomes) -> Outcomes:
         """Return these outcomes and then those of ``other``."""
         return Outcomes(

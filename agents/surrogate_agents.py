@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import perf_counter
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from ..core.rng import generator
 from . import acquisition
 from .base import MODEL_POINTS, CandidateAgent
 from .features import Features, build_features
-from .kernels import Warp
+from .kernels import Shape, Warp
 from .ledger import Outcomes
 from .problem import Problem
 from .spec import AgentSpec
@@ -39,6 +40,11 @@ class SurrogateOptions(BaseModel):
         (above it when minimising).
     neighbours : int
         Outcomes that count in ``novelty``.
+    kernel : {"matern", "rbf"}
+        Matern-5/2, or squared exponential for surfaces that are smooth without end.
+    ard : bool
+        Learn a length scale for every feature (automatic relevance determination), where there is
+        otherwise one for all surroundings and one for the place.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +53,8 @@ class SurrogateOptions(BaseModel):
     threshold: float | None = Field(default=None, allow_inf_nan=False)
     quantile: float = Field(default=0.9, gt=0, lt=1)
     neighbours: int = Field(default=5, ge=1)
+    kernel: Shape = "matern"
+    ard: bool = False
 
 
 class PatchOptions(SurrogateOptions):
@@ -82,13 +90,13 @@ class DKLOptions(PatchOptions):
 def fit_counts(outcomes: int) -> list[int]:
     """Return after how many outcomes the hyper-parameters are fitted, up to now.
 
-    Every outcome while there are few, then after each further tenth. What is not fitted is
-    still conditioned on, so every prediction uses every outcome.
+    Every outcome while there are few, then after each further tenth, from a hundred on after each
+    further fifth. What is not fitted is still conditioned on, so every prediction uses every outcome.
     """
     counts, count = [], MODEL_POINTS
     while count <= outcomes:
         counts.append(count)
-        count += max(1, count // 10)
+        count += max(1, count // 10) if count < 100 else count // 5
     return counts
 
 
@@ -106,7 +114,7 @@ class SurrogateAgent(CandidateAgent):
     def __init__(self, spec: AgentSpec, problem: Problem):
         super().__init__(spec, problem)
         torch.set_num_threads(1)
-        self._features = self._build_features()
+        self._features = self._kernelled(self._build_features())
         self._model = self._build_model(self._features)
         picked = generator(spec.seed, "anchors").permutation(len(problem))[:ANCHORS]
         self._anchors = np.sort(picked)
@@ -118,8 +126,13 @@ class SurrogateAgent(CandidateAgent):
     def _build_features(self) -> Features:
         return build_features(self.problem, components=0)
 
+    def _kernelled(self, features: Features) -> Features:
+        """Return features that are compared as the options say."""
+        kernel = replace(features.kernel, shape=self.options.kernel)
+        return replace(features, kernel=kernel.per_column() if self.options.ard else kernel)
+
     def _build_model(self, features: Features) -> GaussianProcess:
-        return GaussianProcess(features.table, features.patch_columns)
+        return GaussianProcess(features)
 
     def _prepare(self) -> None:
         outcomes = self._ledger.outcomes()
@@ -251,7 +264,7 @@ class DKLAgent(PatchGPAgent):
     def _build_model(self, features: Features) -> GaussianProcess:
         if not features.patch_columns:
             return super()._build_model(features)
-        return GaussianProcess(features.table, features.patch_columns, self._net, self.options.steps)
+        return GaussianProcess(features, self._net, self.options.steps)
 
     def _net(self) -> Warp:
         """Return the net as it is before any outcome; the same one each time."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from probeline.agents import fitting, surrogate
+from probeline.agents import fitting, roots, surrogate
 from probeline.agents.features import build_features
 from probeline.agents.kernels import Warp
 from probeline.agents.ledger import Outcomes
@@ -27,7 +27,7 @@ def case():
     truth = 40 + 5 * np.tanh(2 * features.table[:, 0]) + 2 * features.table[:, 13]
     rng = np.random.default_rng(0)
     index = rng.permutation(len(problem))[:25]
-    process = GaussianProcess(features.table, features.patch_columns)
+    process = GaussianProcess(features)
     return process, features, truth, outcomes_of(index, truth[index] + 0.05 * rng.normal(size=25))
 
 
@@ -85,8 +85,8 @@ def test_density_of_hyper_parameters_is_that_of_gpytorch(case, peer):
 
     _, features, _, outcomes = case
     scaling, table = Scaling.of(outcomes.value), torch.as_tensor(features.table)[torch.as_tensor(outcomes.index)]
-    training = fitting.Training(table, 12, scaling.target(outcomes), scaling.noise(outcomes))
-    parts = fitting.distances(table, table, 12)
+    training = fitting.Training(table, features.kernel, scaling.target(outcomes), scaling.noise(outcomes))
+    parts = features.kernel.parts(table, table)
     norms = math.log(math.sqrt(12)), math.log(math.sqrt(2))
     priors = [*(LogNormalPrior(math.sqrt(2) + norm, math.sqrt(3)) for norm in norms), LogNormalPrior(-4.0, 1.0)]
     found, expected = [], []
@@ -129,11 +129,64 @@ def test_portions_of_outcomes_give_the_same_bits(case):
     assert at_once.digest == portions.digest
 
 
+def test_inducing_places_at_all_outcomes_are_exact(case, monkeypatch):
+    process, _, _, outcomes = case
+    fit, columns = process.fit(outcomes), np.arange(5)
+    exact = process.condition(outcomes, fit)
+    monkeypatch.setattr(surrogate, "EXACT_NUMBERS", 0)
+    induced = process.condition(outcomes, fit)
+    np.testing.assert_allclose(induced.mean, exact.mean, rtol=1e-8)
+    np.testing.assert_allclose(induced.std, exact.std, rtol=1e-6)
+    np.testing.assert_allclose(induced.covariance(columns)[outcomes.index], exact.covariance(columns)[outcomes.index])
+
+
+@pytest.mark.parametrize("places", [8, 512])
+def test_inducing_places_take_outcomes_one_by_one(case, monkeypatch, places):
+    process, _, truth, outcomes = case
+    fit = process.fit(outcomes.part(0, 15))
+    exact = process.condition(outcomes, fit)
+    monkeypatch.setattr(surrogate, "EXACT_NUMBERS", 0)
+    monkeypatch.setattr(roots, "INDUCING", places)
+    before = process.condition(outcomes.part(0, 15), fit)
+    portions = before.extended(outcomes.part(15, 18)).extended(outcomes.part(18, 25))
+    at_once = process.condition(outcomes, fit)
+    np.testing.assert_array_equal(at_once.mean, portions.mean)
+    np.testing.assert_allclose(portions.std[outcomes.index[15:]], exact.std[outcomes.index[15:]], rtol=0.2)
+    errors = [np.abs(belief.mean - truth).mean() for belief in (exact, portions)]
+    assert errors[1] < {8: 1.3, 512: 1 + 1e-6}[places] * errors[0]
+
+
+def test_many_single_outcomes_are_outcomes_together(case):
+    process, features, truth, _ = case
+    index = np.random.default_rng(1).permutation(len(features.table))[:60]
+    more = outcomes_of(index, truth[index])
+    fit = process.fit(more.part(0, 10))
+    one_by_one = process.condition(more, fit)
+    together = process.condition(more, replace(fit, count=60))
+    np.testing.assert_allclose(one_by_one.mean, together.mean, rtol=1e-8)
+    np.testing.assert_allclose(one_by_one.std, together.std, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", ["matern", "rbf"])
+def test_relevance_determination_is_that_of_gpytorch(case, shape):
+    from gpytorch.kernels import MaternKernel, RBFKernel
+
+    _, features, _, _ = case
+    table, scales = torch.as_tensor(features.table), torch.linspace(0.3, 2.0, 14, dtype=torch.float64)
+    kinds = {"matern": lambda **given: MaternKernel(nu=2.5, **given), "rbf": RBFKernel}
+    patch = kinds[shape](ard_num_dims=12, active_dims=tuple(range(12)))
+    place = kinds[shape](ard_num_dims=2, active_dims=(12, 13))
+    patch.lengthscale, place.lengthscale = scales[:12], scales[12:]
+    expected = (patch * place)(table[:40], table[40:60]).to_dense().detach()
+    found = replace(features.kernel, shape=shape).per_column().of(table[:40], table[40:60], scales)
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-5)
+
+
 def test_prediction_in_blocks_changes_nothing(case, monkeypatch):
     process, _, _, outcomes = case
     fit = process.fit(outcomes)
     whole = process.condition(outcomes, fit)
-    monkeypatch.setattr(surrogate, "BLOCK", 200)
+    monkeypatch.setattr(roots, "BLOCK", 200)
     parts = process.condition(outcomes, fit)
     np.testing.assert_allclose(parts.mean, whole.mean, rtol=1e-10)
     np.testing.assert_allclose(parts.covariance(np.arange(5)), whole.covariance(np.arange(5)), atol=1e-9)
@@ -199,7 +252,7 @@ def test_a_net_starts_as_the_identity_and_is_held_by_its_prior(case):
 
     table = torch.as_tensor(features.table)
     np.testing.assert_array_equal(net()(table).detach().numpy(), features.table)
-    fit = GaussianProcess(features.table, 12, net, steps=20).fit(outcomes)
+    fit = GaussianProcess(features, net, steps=20).fit(outcomes)
     shift = (fit.hyper.compared(table) - table).numpy()
     assert 0 < np.sqrt(np.mean(np.sum(shift[:, :12] ** 2, axis=1))) < 1
     assert not shift[:, 12:].any()

@@ -4,6 +4,7 @@ import torch
 
 from probeline.agents import surrogate_agents
 from probeline.agents.check import landscape
+from probeline.agents.problem import grid_problem
 from probeline.agents.spec import ACQUISITIONS
 from probeline.agents.surrogate import GaussianProcess
 from probeline.agents.surrogate_agents import fit_counts
@@ -112,6 +113,23 @@ def test_without_patches_the_patch_agents_use_coordinates():
         expected = agent_on(problem, "gp", seed_points=3)
         run(expected, problem, 4)
         np.testing.assert_array_equal(agent.posterior()["mean"], expected.posterior()["mean"])
+
+
+@pytest.mark.parametrize("options", [{"kernel": "rbf"}, {"ard": True}, {"kernel": "rbf", "ard": True}])
+@pytest.mark.parametrize("kind", ["patch_gp", "dkl"])
+def test_every_kernel_finds_the_maximum(problem, kind, options):
+    truth = landscape(problem)
+    found = run(agent_on(problem, kind, seed_points=6, **options), problem, 20)
+    assert truth[found].max() > np.quantile(truth, 0.98)
+
+
+def test_relevance_determination_finds_what_matters():
+    axes = {"voltage": np.linspace(2, 10, 12), "duration": np.logspace(-3, 0, 12)}
+    problem = grid_problem(axes, {"voltage": "V", "duration": "s"}, objective="area")
+    agent = agent_on(problem, "gp", seed_points=20)
+    run(agent, problem, 25, truth=np.sin(problem.points[:, 0]))
+    voltage, duration = agent._fit.hyper.scales
+    assert duration > 5 * voltage
 
 
 def test_options_of_other_kinds_are_refused(problem):
