@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 from scipy.special import erfcx, ndtr
 
 from ..core.blas import one_thread
@@ -144,3 +145,19 @@ def novelty(draw: Array, outcomes: Array, neighbours: int) -> Array:
     distance = np.abs(draw[:, None] - outcomes[None, :])
     count = min(neighbours, len(outcomes))
     return np.partition(distance, count - 1, axis=1)[:, :count].mean(axis=1)
+
+
+def farthest(coordinates: Array, used: NDArray[np.int64]) -> Array:
+    """Distance of each candidate from the nearest one in use: the sequential maximin design; 0 before the first.
+
+    Johnson, Moore & Ylvisaker, J. Stat. Plan. Inference 26, 131 (1990),
+    doi:10.1016/0378-3758(90)90122-B.
+
+    Parameters
+    ----------
+    coordinates : ndarray, shape (candidate, dof)
+        Without unit.
+    used : ndarray of int, shape (used,)
+        Candidates that were suggested or measured.
+    """
+    return KDTree(coordinates[used]).query(coordinates)[0] if len(used) else np.zeros(len(coordinates))

@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from ..analysis.calibration import Calibration, audits_of, judge
 from ..core.digest import digest
 from ..core.errors import RefusedError
 from ..core.rng import generator
+from .acquisition import farthest
+from .audit import is_audit
 from .ledger import ID, Ledger, Outcomes
 from .problem import Problem
 from .protocols import Explanation, Posterior
@@ -42,7 +45,8 @@ class CandidateAgent(ABC):
 
     A pure function of specification, problem and the calls so far; calls of :meth:`posterior`,
     :meth:`explain` and :meth:`get_best_points` change nothing. The first suggestions follow
-    :func:`seed_order`; after them the admissible candidate with the largest score comes next.
+    :func:`seed_order`; after them the admissible candidate with the largest score comes next. In
+    between, audits (``spec.audit``) go on with the seed order, to judge the predictions there.
 
     Subclasses predict and score; what they keep beyond that must follow from the outcomes.
 
@@ -82,6 +86,15 @@ class CandidateAgent(ABC):
         """Return who decides (``"agent"`` or ``"fallback"``), the number of fits, the model's digest."""
         outcomes = self._ledger.outcomes()
         return "agent", 0, digest(outcomes.index, outcomes.value, outcomes.sigma)
+
+    def _noise(self, candidate: int) -> float:
+        """Return the standard deviation of one outcome there that neither ``std`` nor its own sigma accounts for.
+
+        Where most outcomes state their sigma, scatter beyond it is part of ``std``. Elsewhere only a model that
+        learns the noise can tell: NaN, which an audit cannot be judged with.
+        """
+        stated = np.isfinite(self._ledger.outcomes().sigma)
+        return 0.0 if len(stated) and stated.mean() > 0.5 else np.nan
 
     def _merit(self) -> NDArray[np.float64]:
         """Return what measured candidates are ranked by, shape (candidate,): the mean of their outcomes."""
@@ -197,6 +210,11 @@ class CandidateAgent(ABC):
         mean, std = self._predict()
         return Posterior(mean=mean.copy(), std=std.copy(), acquisition=self._masked_score(self._rng()))
 
+    def calibration(self) -> Calibration:
+        """Return what the audits so far say of the predictions."""
+        outcomes = [(result.id, result.value, result.sigma) for result in self._ledger.results]
+        return judge(audits_of(dict(enumerate(self._explanations)), outcomes))
+
     def explain(self, point: Mapping[str, Any]) -> Explanation:
         """Return why the suggestion ``point`` was made, as known when it was made.
 
@@ -249,9 +267,18 @@ class CandidateAgent(ABC):
                 f"no admissible candidate is left of {len(self.problem)} after {len(self._ledger.decisions)} decisions;"
                 " end the run, or widen roi, lower the stride or the separation"
             )
-        number = len(self._ledger.decisions)
-        seeding = number < self.spec.seed_points or len(self._ledger.results) < MODEL_POINTS
-        return self._commit(None, "seed" if seeding else None)
+        return self._commit(None, self._due())
+
+    def _due(self) -> str | None:
+        """Return what decides next, None for the model."""
+        spec, number = self.spec, len(self._ledger.decisions)
+        if number < spec.seed_points or len(self._ledger.results) < MODEL_POINTS:
+            return "seed"
+        if is_audit(spec.seed, spec.audit, number - spec.seed_points):
+            return "audit"
+        if spec.on_miscalibrated == "space_filling" and self.calibration().alarming:
+            return "space_filling"
+        return None
 
     def _commit(self, candidate: int | None, source: str | None) -> int:
         """Open a decision for ``candidate``, or for the one that is due, and explain it."""
@@ -263,7 +290,7 @@ class CandidateAgent(ABC):
         mean, std = self._predict()
         score = self._masked_score(rng)
         if candidate is None:
-            candidate = self._next_seed() if source == "seed" else self._best(score)
+            candidate = self._chosen(source, score)
         decider, fits, model_digest = self._account()
         failed, seen = self._ledger.n_failed, len(self._ledger.results)
         number = self._ledger.open(candidate)
@@ -272,6 +299,7 @@ class CandidateAgent(ABC):
             source=source or decider,
             mean=float(mean[candidate]),
             std=float(std[candidate]),
+            noise=self._noise(candidate),
             acquisition=float(score[candidate]),
             rank=int(np.sum(score > score[candidate])),
             n_seen=seen,
@@ -285,12 +313,13 @@ class CandidateAgent(ABC):
         self._explanations.append(explanation)
         return number
 
-    def _next_seed(self) -> int:
-        return int(self._order[self._ledger.admissible[self._order]][0])
-
-    def _best(self, score: NDArray[np.float64]) -> int:
-        """Return the admissible candidate with the largest score; equal ones in seed order."""
+    def _chosen(self, source: str | None, score: NDArray[np.float64]) -> int:
+        """Return the admissible candidate that is next in the seed order, or scores best; equal ones in that order."""
         ordered = self._order[self._ledger.admissible[self._order]]
+        if source in ("seed", "audit"):
+            return int(ordered[0])
+        if source == "space_filling":
+            score = farthest(self.problem.coordinates, self._ledger.used())
         return int(ordered[np.nanargmax(score[ordered])])
 
 

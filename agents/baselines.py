@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 from scipy.stats import rankdata
 
 from ..core.errors import SpecError
+from .acquisition import farthest
 from .base import CandidateAgent
 from .problem import Problem
 from .spec import AgentSpec
@@ -47,17 +47,10 @@ class GridAgent(MeanPredictor):
 
 
 class SpaceFillingAgent(MeanPredictor):
-    """Sequential maximin design: the candidate farthest from all points used so far.
-
-    Johnson, Moore & Ylvisaker, J. Stat. Plan. Inference 26, 131 (1990),
-    doi:10.1016/0378-3758(90)90122-B.
-    """
+    """Sequential maximin design: the candidate farthest from all points used so far."""
 
     def _score(self, rng: np.random.Generator) -> Array:
-        used = self._ledger.used()
-        if not len(used):
-            return np.zeros(len(self.problem))
-        return KDTree(self.problem.coordinates[used]).query(self.problem.coordinates)[0]
+        return farthest(self.problem.coordinates, self._ledger.used())
 
 
 class GreedyChannelAgent(MeanPredictor):

@@ -21,9 +21,11 @@ class Explanation(TypedDict):
     """Why a candidate was, or was not, chosen; JSON."""
 
     candidate: int
-    source: str  # "seed", "agent", "fallback" (an older fit stood in), "external" (chosen elsewhere)
+    source: str  # "seed", "agent", "fallback" (an older fit stood in), "external" (chosen elsewhere),
+    # "audit" (random, to judge the prediction), "space_filling" (audits say that the model cannot be relied on)
     mean: float
     std: float
+    noise: float  # standard deviation of one outcome that neither std nor its stated sigma accounts for; NaN: unknown
     acquisition: float
     rank: int  # 0 is the best admissible candidate
     n_seen: int  # outcomes the model had seen

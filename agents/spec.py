@@ -15,7 +15,7 @@ from .protocols import Agent
 AUTO = "patch_gp"  # the kind that development evidence supports
 GOALS = {"optimum": "log_ei", "map": "integrated_variance", "all_above": "straddle", "diverse": "novelty"}
 ACQUISITIONS = ("log_ei", "ucb", "max_variance", "integrated_variance", "thompson", "straddle", "novelty")
-_COMMON = ("seed", "seed_points", "acquisition", "direction")
+_COMMON = ("seed", "seed_points", "acquisition", "direction", "audit", "on_miscalibrated")
 
 
 class AgentSpec(BaseModel):
@@ -35,6 +35,11 @@ class AgentSpec(BaseModel):
         One of ``ACQUISITIONS``; None for agents without a model.
     direction : str
         ``"max"`` when large outcomes are wanted, ``"min"`` when small ones are.
+    audit : float
+        Share of the decisions after the seed design, 0.5 at most, that measure a random candidate to judge the
+        predictions; 0 for agents without a model.
+    on_miscalibrated : str
+        ``"warn"``, or ``"space_filling"``: fill space while audits say that the predictions cannot be relied on.
     options : dict
         Settings of this kind of agent.
     """
@@ -47,6 +52,8 @@ class AgentSpec(BaseModel):
     seed_points: int = Field(default=10, ge=1)
     acquisition: str | None = None
     direction: Literal["max", "min"] = "max"
+    audit: float = Field(default=0.0, ge=0, le=0.5)  # 0 in runs that were recorded before there were audits
+    on_miscalibrated: Literal["warn", "space_filling"] = "warn"
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -72,7 +79,9 @@ def parse_spec(data: AgentSpec | Mapping[str, Any]) -> AgentSpec:
         raise SpecError(f"agent specification: {_reasons(error)}") from error
 
 
-def spec_for(agent: str, goal: str, options: Mapping[str, Any] | None = None, *, seed: int = 0) -> AgentSpec:
+def spec_for(
+    agent: str, goal: str, options: Mapping[str, Any] | None = None, *, seed: int = 0, audit: float = 0.0
+) -> AgentSpec:
     """Return the complete specification of an agent for a goal.
 
     Parameters
@@ -82,10 +91,12 @@ def spec_for(agent: str, goal: str, options: Mapping[str, Any] | None = None, *,
     goal : str
         ``"optimum"``, ``"map"``, ``"all_above"`` or ``"diverse"``; decides the acquisition.
     options : mapping, optional
-        ``seed``, ``seed_points``, ``acquisition`` and ``direction`` set the fields of
-        :class:`AgentSpec`; the rest are options of the agent's kind.
+        ``seed``, ``seed_points``, ``acquisition``, ``direction``, ``audit`` and ``on_miscalibrated`` set the
+        fields of :class:`AgentSpec`; the rest are options of the agent's kind.
     seed : int
         Seed, unless ``options`` has one.
+    audit : float
+        Share of audits of an agent with a model, unless ``options`` has one.
 
     Raises
     ------
@@ -103,9 +114,9 @@ def spec_for(agent: str, goal: str, options: Mapping[str, Any] | None = None, *,
     made = AGENTS.load(kind)
     common = {name: given.pop(name) for name in _COMMON if name in given}
     if getattr(made, "needs_acquisition", False):
-        common.setdefault("acquisition", GOALS[goal])
+        common = {"acquisition": GOALS[goal], "audit": audit, **common}
     spec = parse_spec({"kind": kind, "seed": seed, **common, "options": given})
-    _check_acquisition(spec, made)
+    _check_model(spec, made)
     return spec.model_copy(update={"options": parse_options(spec, made).model_dump(mode="json")})
 
 
@@ -125,7 +136,7 @@ def make_agent(spec: AgentSpec | Mapping[str, Any], problem: Problem) -> Agent:
     """
     checked = parse_spec(spec)
     made = AGENTS.load(checked.kind)
-    _check_acquisition(checked, made)
+    _check_model(checked, made)
     return made(checked, problem)
 
 
@@ -160,7 +171,7 @@ def parse_options(spec: AgentSpec, made: Any) -> BaseModel:
         raise SpecError(f"options of agent {spec.kind!r}: {_reasons(error)}") from error
 
 
-def _check_acquisition(spec: AgentSpec, made: Any) -> None:
+def _check_model(spec: AgentSpec, made: Any) -> None:
     if spec.acquisition is not None and spec.acquisition not in ACQUISITIONS:
         raise UnknownNameError("acquisition", spec.acquisition, ACQUISITIONS)
     needed = getattr(made, "needs_acquisition", False)
@@ -169,6 +180,14 @@ def _check_acquisition(spec: AgentSpec, made: Any) -> None:
     if not needed and spec.acquisition is not None:
         raise SpecError(
             f"agent {spec.kind!r} has no model, so acquisition {spec.acquisition!r} cannot guide it; leave it out"
+        )
+    if not needed and spec.audit:
+        raise SpecError(
+            f"agent {spec.kind!r} has no model, so audit = {spec.audit:g} would judge nothing; leave it out"
+        )
+    if spec.on_miscalibrated != "warn" and not spec.audit:
+        raise SpecError(
+            f"on_miscalibrated = {spec.on_miscalibrated!r} needs audits, and there are none; set audit, for example 0.1"
         )
 
 

@@ -30,6 +30,8 @@ def test_a_specification_is_complete_and_names_no_device():
         "seed_points": 10,
         "acquisition": "log_ei",
         "direction": "max",
+        "audit": 0.0,
+        "on_miscalibrated": "warn",
         "options": {"beta": 2.0, "threshold": None, "quantile": 0.9, "neighbours": 5, "components": 24},
     }
 
