@@ -82,12 +82,13 @@ def _windows(problem: Problem) -> list[NDArray[np.float64]]:
 @one_thread
 def _principal_components(rows: NDArray[np.float64], components: int) -> NDArray[np.float64]:
     """Return the leading components with a mean squared norm of 1; no column when nothing varies."""
-    from sklearn.decomposition import PCA
-
     count = min(components, rows.shape[1], len(rows) - 1)
     if count < 1 or not np.ptp(rows, axis=0).any():
         return np.empty((len(rows), 0))
-    scores = PCA(count, svd_solver="covariance_eigh").fit_transform(rows)
+    # By hand: importing scikit-learn takes as much memory as everything that the agent keeps.
+    centred = rows - rows.mean(axis=0)
+    axes = np.linalg.eigh(centred.T @ centred)[1][:, : -count - 1 : -1]
+    scores = centred @ (axes * np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=0)[None], axis=0)))
     size = np.sqrt(np.mean(np.sum(scores**2, axis=1)))
     # Components without any variance are rounding errors of the decomposition.
     return scores[:, scores.std(axis=0) > 1e-9 * size] / size

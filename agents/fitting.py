@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor
+from torch.optim.adam import adam
 
 from .kernels import Kernel, Warp
 
@@ -22,6 +24,10 @@ _SCALE_STD = math.sqrt(3)
 _NOISE_MEAN, _NOISE_STD = -4.0, 1.0
 _LEAST_SCALE = 0.025  # in units of the root mean square norm
 _LEAST_NOISE = 1e-5
+_ADAM: dict[str, Any] = {
+    "lr": 0.01, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False, "maximize": False,
+    "foreach": False,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -174,15 +180,18 @@ def _with_gradient(
 
 def _train(training: Training, net: Warp, theta: NDArray[np.float64], steps: int) -> None:
     """Take Adam steps on the net's weights with everything else held."""
-    weights, held = list(net.parameters()), torch.as_tensor(theta)
-    optimizer = torch.optim.Adam(weights, lr=0.01)
+    weights: list[Tensor] = list(net.parameters())
+    held = torch.as_tensor(theta)
+    first, second = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
+    counts = [torch.tensor(0.0) for _ in weights]
     for _ in range(steps):
         table = net(training.table)
         parts = training.kernel.parts(table, table)
         value = negative_log_density(held, parts, training) - net.log_prior() / len(training.target)
-        for weight, gradient in zip(weights, torch.autograd.grad(value, weights), strict=True):
-            weight.grad = gradient
-        optimizer.step()
+        gradients = list(torch.autograd.grad(value, weights))
+        with torch.no_grad():
+            # The function behind torch.optim.Adam, which would import a compiler: 70 MB and a second.
+            adam(weights, gradients, first, second, [], counts, **_ADAM)
 
 
 def _hyper(theta: Tensor, net: Warp | None) -> Hyper:

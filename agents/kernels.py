@@ -72,7 +72,9 @@ class Kernel:
         list of Tensor, each of shape (first, second)
             One per group.
         """
-        return [torch.cdist(first[:, group.columns], second[:, group.columns]) for group in self.groups]
+        # By products also for a single row, which is six times as fast as by differences.
+        mode = "use_mm_for_euclid_dist"
+        return [torch.cdist(first[:, g.columns], second[:, g.columns], compute_mode=mode) for g in self.groups]
 
     def correlation(self, parts: Sequence[Tensor], scales: Tensor) -> Tensor:
         """Return the kernel at distances from :meth:`parts`.

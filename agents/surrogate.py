@@ -7,8 +7,10 @@ BoTorch factorise and predict afresh. They are the reference in the tests and th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,6 +82,14 @@ class Fit:
     def standing_in(self, count: int) -> Fit:
         """Return this fit in place of the one that was due after ``count`` outcomes."""
         return replace(self, count=count, ok=False)
+
+    def stored(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return it as JSON values and tensors, for :meth:`GaussianProcess.stored_fit`."""
+        hyper, scaling = self.hyper, self.scaling
+        values = {"count": self.count, "ok": self.ok, "noise": hyper.noise, "mean": hyper.mean}
+        values |= {"center": scaling.center, "spread": scaling.spread}
+        net = {} if hyper.net is None else hyper.net.state_dict()
+        return values, {"scales": hyper.scales, **{f"net.{name}": part for name, part in net.items()}}
 
     def noise(self, outcomes: Outcomes) -> Tensor:
         """Return the whole noise variance of each outcome without unit, shape (outcome,)."""
@@ -215,6 +225,27 @@ class GaussianProcess:
             return Fit(initial(training, self._net() if self._net else None), scaling, len(outcomes), False)
         return Fit(found, scaling, len(outcomes), True)
 
+    def stored_fit(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Fit:
+        """Return a fit from what :meth:`Fit.stored` gave.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            When something is missing, of another shape, not finite, or no fit of this process can have it.
+        """
+        noise, mean, center, spread = _finite(values, "noise", "mean", "center", "spread")
+        scales, net = tensors["scales"], self._net() if self._net else None
+        if scales.shape != (len(self._kernel.groups),) or scales.dtype != torch.float64 or not (scales > 0).all():
+            raise ValueError(f"scales must be {len(self._kernel.groups)} positive numbers, got {scales}")
+        if noise <= 0 or spread <= 0 or not isinstance(values["ok"], bool):
+            raise ValueError(f"noise and spread must be positive, got {noise} and {spread}")
+        weights = {name.removeprefix("net."): part for name, part in tensors.items() if name != "scales"}
+        if net is None and weights:
+            raise ValueError(f"this process has no net, but there are weights {', '.join(weights)}")
+        if net is not None:
+            _load(net, weights)
+        return Fit(Hyper(scales, noise, mean, net), Scaling(center, spread), int(values["count"]), values["ok"])
+
     def condition(self, outcomes: Outcomes, fit: Fit) -> Belief:
         """Return the belief after ``outcomes``: those of the fit together, further ones one by one.
 
@@ -226,3 +257,18 @@ class GaussianProcess:
         target = fit.scaling.target(first) - fit.hyper.mean
         belief = Belief(fit, first, given(prior, first.index, fit.noise(first), target))
         return belief.extended(outcomes.part(fit.count, len(outcomes)))
+
+
+def _load(net: Warp, weights: Mapping[str, Tensor]) -> None:
+    """Set the weights of a net."""
+    expected = {name: (part.shape, part.dtype) for name, part in net.state_dict().items()}
+    if {name: (part.shape, part.dtype) for name, part in weights.items()} != expected:
+        raise ValueError(f"the net has weights {expected}; others were given")
+    net.load_state_dict(dict(weights))
+
+
+def _finite(values: Mapping[str, Any], *names: str) -> list[float]:
+    numbers = [float(values[name]) for name in names]
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"{', '.join(names)} must be finite, got {numbers}")
+    return numbers

@@ -22,7 +22,7 @@ def digest(*parts: Any) -> str:
         if isinstance(part, np.ndarray):
             array = np.ascontiguousarray(part)
             sha.update(f"{array.dtype.str}{array.shape}".encode())
-            sha.update(array.tobytes())
+            sha.update(array.reshape(-1).view(np.uint8).data)  # no copy: patches are large
         else:
             sha.update(orjson.dumps(part, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY))
         sha.update(b"\x1e")
