@@ -2,21 +2,25 @@
 
 12 769 candidates with patches of 15 x 15 pixels from a structured random field, one thread.
 ``worst`` is suggest plus ingest right after an outcome with which the hyper-parameters are due,
-``usual`` without, ``pending`` with one suggestion still open (lookahead 1). ``BoTorch`` decides by the
-same kernel on the same features in the same run.
+``usual`` without, ``mean`` over all decisions from one fit to the next, ``pending`` with one suggestion
+still open (lookahead 1), ``MB`` the peak memory of the whole process. ``BoTorch`` decides by the same
+kernel on the same features in the same run.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
+import multiprocessing
+import resource
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.peer import decide as botorch_decide
 from probeline.agents.problem import CandidateSpec, Problem, build_problem
 from probeline.agents.protocols import Agent
 from probeline.agents.spec import make_agent, spec_for
@@ -24,6 +28,7 @@ from probeline.agents.surrogate_agents import fit_counts
 
 PIXELS = 127  # 113 x 113 candidates inside a margin of 7 pixels
 AGENTS = ("random", "space_filling", "greedy_channel", "gp", "patch_gp", "dkl")
+PEER = "BoTorch"
 
 
 def field(channels: int, seed: int = 0) -> tuple[Problem, np.ndarray]:
@@ -58,9 +63,14 @@ def look_ahead(agent: Agent, truth: np.ndarray) -> float:
     return time.process_time() - began
 
 
-def measure(kind: str, goal: str, problem: Problem, truth: np.ndarray, measured: int) -> dict[str, float]:
-    """Return CPU-seconds of one decision at ``measured`` outcomes, by situation."""
-    due = next(count for count in fit_counts(2 * measured) if count >= measured)
+def measure(kind: str, goal: str, channels: int, measured: int) -> dict[str, float]:
+    """Return CPU-seconds of one decision at ``measured`` outcomes, by situation, and the peak memory (MB)."""
+    problem, truth = field(channels)
+    if kind == PEER:
+        from benchmarks.peer import decide as botorch_decide  # whose import would count as memory of ours
+
+        return {**botorch_decide(problem, truth, measured), "MB": peak_mb()}
+    due, after = [count for count in fit_counts(3 * measured) if count >= measured][:2]
     began = time.process_time()
     agent = make_agent(spec_for(kind, goal, {"seed_points": due - 1}), problem)
     start = time.process_time() - began
@@ -73,8 +83,15 @@ def measure(kind: str, goal: str, problem: Problem, truth: np.ndarray, measured:
     agent.suggest()
     agent.ingest([{"_id": due - 1, "value": float(truth[agent.explain({"_id": due - 1})["candidate"]])}])
     worst = decide(agent, truth)
-    usual = decide(agent, truth)
-    return {"start": start, "worst": worst, "usual": usual, "pending": look_ahead(agent, truth)}
+    usual = float(np.median([decide(agent, truth) for _ in range(after - due - 1)] or [worst]))
+    mean = (worst + (after - due - 1) * usual) / (after - due)
+    spent = {"start": start, "worst": worst, "usual": usual, "mean": mean, "pending": look_ahead(agent, truth)}
+    return {**spent, "MB": peak_mb()}
+
+
+def peak_mb() -> float:
+    """Return the largest memory (MB) that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
@@ -82,20 +99,22 @@ def main() -> None:
     parser.add_argument("--measured", type=int, nargs="+", default=[20, 100, 200])
     parser.add_argument("--channels", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--goal", default="optimum")
-    parser.add_argument("--agents", nargs="+", default=AGENTS)
+    parser.add_argument("--agents", nargs="+", default=[*AGENTS, PEER])
     given = parser.parse_args()
-    table = Table("agent", "channels", "measured", "start", "worst", "usual", "pending", title="CPU s per decision")
-    for channels in given.channels:
-        problem, truth = field(channels)
-        for kind in given.agents:
-            for measured in given.measured:
-                cost = measure(kind, given.goal, problem, truth, measured)
-                table.add_row(kind, str(channels), str(measured), *(f"{value:.3f}" for value in cost.values()))
-        for measured in given.measured:
-            cost = botorch_decide(problem, truth, measured)
-            table.add_row("BoTorch", str(channels), str(measured), *(f"{value:.3f}" for value in cost.values()))
-    Console().print(f"{len(problem)} candidates, goal {given.goal}")
+    names = ("start", "worst", "usual", "mean", "pending", "MB")
+    table = Table("agent", "ch.", "n", *names, title="CPU s per decision")
+    with one_by_one() as pool:
+        for channels, kind, measured in itertools.product(given.channels, given.agents, given.measured):
+            cost = pool.submit(measure, kind, given.goal, channels, measured).result()
+            cells = [f"{cost[name]:.3g}" if name in cost else "-" for name in names]
+            table.add_row(kind, str(channels), str(measured), *cells)
+    Console().print(f"goal {given.goal}, {(PIXELS - 14) ** 2} candidates")
     Console().print(table)
+
+
+def one_by_one() -> ProcessPoolExecutor:
+    """Return an executor that gives every call a process of its own: nobody inherits memory or warm caches."""
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), max_tasks_per_child=1)
 
 
 if __name__ == "__main__":
