@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -60,6 +61,7 @@ class CandidateAgent(ABC):
 
     needs_acquisition: ClassVar[bool] = False
     Options: ClassVar[type[BaseModel]] = NoOptions
+    checkpoint_path: str | os.PathLike[str] | None = None
 
     def __init__(self, spec: AgentSpec, problem: Problem):
         self.spec = spec
@@ -227,6 +229,65 @@ class CandidateAgent(ABC):
         if not isinstance(number, int | np.integer) or not 0 <= number < len(self._explanations):
             raise RefusedError(f"no suggestion has the id {number!r}; ids are 0 to {len(self._explanations) - 1}")
         return self._explanations[number].copy()
+
+    @property
+    def decisions(self) -> int:
+        """How many decisions were made so far."""
+        return len(self._explanations)
+
+    def checkpoint(self) -> None:
+        """Write this agent to ``checkpoint_path``, as a plan of bluesky-adaptive asks for.
+
+        Raises
+        ------
+        RefusedError
+            Where no path was set.
+        """
+        from .checkpoint import save_checkpoint
+
+        if self.checkpoint_path is None:
+            raise RefusedError("checkpoint() was refused: this agent has no checkpoint_path; set one")
+        save_checkpoint(self, self.checkpoint_path)
+
+    def recall(self, log: Sequence[Mapping[str, Any]], explanations: Sequence[Explanation]) -> None:
+        """Take over what an agent with this specification and problem did, without deciding again.
+
+        Parameters
+        ----------
+        log : sequence of mapping
+            Its ``log``.
+        explanations : sequence of Explanation
+            Of each of its decisions.
+
+        Raises
+        ------
+        RefusedError, ValueError
+            When they contradict each other or the problem.
+        """
+        given = iter(explanations)
+        for entry in log:
+            call, argument = entry["call"], entry["argument"]
+            if call in ("suggest", "register_suggestions"):
+                self._reopen(given, argument if call == "suggest" else len(argument))
+            elif call == "ingest":
+                self._ledger.take(self._ledger.check(argument))
+            else:
+                self._ledger.fail(argument)
+            self.log.append(dict(entry))
+        if next(given, None) is not None:
+            raise ValueError(f"there are more decisions than the {self.decisions} of the log")
+
+    def _reopen(self, explanations: Iterator[Explanation], count: int) -> None:
+        """Make ``count`` decisions as they were."""
+        for _ in range(count):
+            explanation = next(explanations, None)
+            if explanation is None:
+                raise ValueError(f"the log has more decisions than the {self.decisions} that are explained")
+            candidate = explanation["candidate"]
+            if not 0 <= candidate < len(self.problem) or not self._ledger.admissible[candidate]:
+                raise ValueError(f"decision {self.decisions} for candidate {candidate} cannot have been made")
+            self._ledger.open(candidate)
+            self._explanations.append(explanation)
 
     def _plain(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is known to matter of ``point``, as JSON values."""

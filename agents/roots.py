@@ -134,7 +134,9 @@ def exactly(prior: Prior, index: Index, noise: Tensor, target: Tensor) -> Condit
     _whiten(phi, root)
     weights = torch.linalg.solve_triangular(root, target[:, None], upper=False)
     inner = -torch.eye(len(index), dtype=phi.dtype)
-    return Conditioned(Root(prior, phi, inner), (phi @ weights)[:, 0], 1.0 - torch.linalg.vector_norm(phi, dim=1).square())
+    return Conditioned(
+        Root(prior, phi, inner), (phi @ weights)[:, 0], 1.0 - torch.linalg.vector_norm(phi, dim=1).square()
+    )
 
 
 def through_places(prior: Prior, index: Index, noise: Tensor, target: Tensor) -> Conditioned:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from time import perf_counter
 from typing import Any, ClassVar
@@ -123,6 +124,29 @@ class SurrogateAgent(CandidateAgent):
         self._conditioned: tuple[Fit, Belief] | None = None
         self._believed: tuple[Any, Belief] | None = None
 
+    def cache(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        """Return the last fit as JSON values and tensors; empty before the first."""
+        if self._fit is None:
+            return {}, {}
+        values, tensors = self._fit.stored()
+        return {"fits": self._fits, **values}, tensors
+
+    def restore(self, values: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+        """Take a fit back.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            When it cannot be one of this agent's.
+        """
+        if not values and not tensors:
+            return
+        fit = self._model.stored_fit(values, tensors)
+        fits, counts = int(values["fits"]), fit_counts(len(self._ledger.results))
+        if not 0 < fits <= len(counts) or fit.count != counts[fits - 1]:
+            raise ValueError(f"fit {fits} after {fit.count} outcomes is not on the schedule of this agent")
+        self._fit, self._fits = fit, fits
+
     def _build_features(self) -> Features:
         return build_features(self.problem, components=0)
 
@@ -166,6 +190,7 @@ class SurrogateAgent(CandidateAgent):
             earlier = self._conditioned[1]
             belief = earlier.extended(outcomes.part(len(earlier.outcomes), len(outcomes)))
         else:
+            self._conditioned = self._believed = None  # large, and of no more use
             belief = self._model.condition(outcomes, self._fit)
         self._conditioned = self._fit, belief
         return belief
