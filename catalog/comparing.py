@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,8 +34,10 @@ class Comparison:
         Decisions that were compared: all that the gate did not refuse.
     seeds : int
         Those of the seed design, which agents of equal seed share.
+    audits : int
+        Those that the recorded agent drew at random to judge itself.
     agreed : int
-        After the seed design, how many name the same candidate.
+        Of all others, how many name the same candidate.
     distance_nm : list of float
         Distance (nm) of the other agent's choice from the recorded one, of every decision compared.
     regret : dict or None
@@ -46,14 +49,15 @@ class Comparison:
     agent: dict[str, Any]
     decisions: int
     seeds: int
+    audits: int
     agreed: int
     distance_nm: list[float]
     regret: dict[str, Any] | None
 
     @property
     def agreement(self) -> float | None:
-        """Share of the decisions after the seed design that name the same candidate; None without any."""
-        chosen = self.decisions - self.seeds
+        """Share of the decisions, random ones left out, that name the same candidate; None without any."""
+        chosen = self.decisions - self.seeds - self.audits
         return self.agreed / chosen if chosen else None
 
 
@@ -80,18 +84,19 @@ def compare(run: Run, agent: str | Mapping[str, Any] | AgentSpec, truth: NDArray
     if truth is not None and np.shape(truth) != (len(problem),):
         raise SpecError(f"truth has shape {np.shape(truth)}; give one value for each of the {len(problem)} candidates")
     player = Player(make_agent(spec, problem), problem, decisions, outcomes)
-    distances, seeds, agreed = [], 0, 0
+    distances, sources, agreed = [], Counter(), 0
     for row in decisions:
         if row["decision"] in refused or outcomes_before(row) > len(outcomes):
             continue
         candidate = _choice(player, problem, row)
         place = problem.points[problem.nearest(row["x"], row["y"])]
         distances.append(float(np.hypot(*(problem.points[candidate] - place))))
-        seeds += row["source"] == "seed"
-        agreed += row["source"] != "seed" and distances[-1] == 0
+        sources[row["source"]] += 1
+        agreed += row["source"] not in ("seed", "audit") and distances[-1] == 0
         player.adopt(row)
     regret = None if truth is None else _regret(run, spec, problem, np.asarray(truth, float))
-    return Comparison(spec.model_dump(mode="json"), len(distances), seeds, agreed, distances, regret)
+    random = sources["seed"], sources["audit"]
+    return Comparison(spec.model_dump(mode="json"), len(distances), *random, agreed, distances, regret)
 
 
 def _spec(run: Run, agent: str | Mapping[str, Any] | AgentSpec) -> AgentSpec:

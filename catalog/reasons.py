@@ -50,14 +50,8 @@ def _choice(facts: Mapping[str, Any], agent: Mapping[str, Any]) -> str:
     x, y = facts["x"], facts["y"]
     where = "a place that is not finite" if x is None or y is None else position(x, y)
     place = f"Decision {facts['decision']} {verb} {where}"
-    if facts["source"] == "external":
-        return f"{place}: it was chosen by somebody else and adopted."
-    if facts["source"] == "seed":
-        drawn = f"drawn at random (seed {agent['seed']})"
-        if facts["decision"] < agent["seed_points"]:
-            count = f"number {facts['decision'] + 1} of {agent['seed_points']}"
-            return f"{place}: {count} in the seed design, {drawn} without a model."
-        return f"{place}: {drawn}, as too few outcomes were known for a model."
+    if facts["source"] not in ("agent", "fallback"):
+        return f"{place}: {_without_model(facts, agent)}."
     fallback = " An earlier fit stood in, because the last one failed." if facts["source"] == "fallback" else ""
     among = "the open candidates" if facts["open"] is None else _counted(facts["open"], "open candidate")
     if agent["acquisition"] is None:
@@ -65,6 +59,20 @@ def _choice(facts: Mapping[str, Any], agent: Mapping[str, Any]) -> str:
     rank = "the best" if facts["rank"] == 0 else f"number {facts['rank'] + 1}"
     by = agent["acquisition"].replace("_", " ")
     return f"{place}: {rank} of {among} for the agent {agent['kind']} by {by}.{fallback}"
+
+
+def _without_model(facts: Mapping[str, Any], agent: Mapping[str, Any]) -> str:
+    """Return what chose a point where it was not the model."""
+    drawn = f"drawn at random (seed {agent['seed']})"
+    if facts["source"] == "audit":
+        return f"an audit, {drawn} to judge what was predicted there"
+    if facts["source"] == "space_filling":
+        return "the farthest from all others, as audits said that the predictions cannot be relied on"
+    if facts["source"] == "external":
+        return "it was chosen by somebody else and adopted"
+    if facts["decision"] < agent["seed_points"]:
+        return f"number {facts['decision'] + 1} of {agent['seed_points']} in the seed design, {drawn} without a model"
+    return f"{drawn}, as too few outcomes were known for a model"
 
 
 def _known(facts: Mapping[str, Any], unit: str) -> str:
@@ -151,6 +159,6 @@ def _came_of_it(facts: Mapping[str, Any], unit: str, *, ended: bool) -> str:
     text = f"It gave {_value(outcome, unit)}"
     if facts["mean"] is None or not facts["std"]:
         return f"{text}."
-    spread = math.hypot(facts["std"], outcome["sigma"] or 0.0)
+    spread = math.hypot(facts["std"], facts.get("noise") or 0.0, outcome["sigma"] or 0.0)
     away = abs(outcome["objective"] - facts["mean"]) / spread
     return f"{text}, {away:.1f} standard deviations (of prediction and measurement together) from what was expected."

@@ -133,7 +133,7 @@ def _facts(run: Run, problem: Problem, moment: Moment) -> dict[str, Any]:
     free = np.isfinite(moment.acquisition)
     names = ("decision", "candidate", "source", "rank", "n_seen", "n_failed", "inherited")
     facts = {name: row[name] for name in names}
-    facts |= {name: _finite(row[name]) for name in ("x", "y", "mean", "std", "acquisition")}
+    facts |= {name: _finite(row.get(name)) for name in ("x", "y", "mean", "std", "noise", "acquisition")}
     facts |= {
         "run": run.uid,
         "candidates": len(problem),

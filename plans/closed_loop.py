@@ -19,6 +19,7 @@ from ..catalog.player import rebuilt
 from ..catalog.run import Run
 from ..catalog.surveying import SurveyImage, admissible_pixels, survey_image
 from ..core.errors import NotMeasured, RefusedError
+from .auditing import Audits
 from .budget import check_room
 from .gate import Admitted, Gate, Refused
 from .measure import measure_at
@@ -81,6 +82,7 @@ class ClosedLoop:
         self._decisions = decision_record(unit)
         self._outcomes = outcome_record(unit)
         self._progress = progress_record(unit)
+        self._audits = Audits(settings.agent.on_miscalibrated, prior)
         self._target = target_record(instrument.spec.kind)
         self._unit = unit
         self._best = math.nan
@@ -191,6 +193,7 @@ class ClosedLoop:
             if outcome["status"] != "refused":
                 self._gate.take(problem.nearest(row["x"], row["y"]))
         yield from prior.record(self._decisions, self._tracker.record, self._outcomes)
+        yield from self._audits.take_over()
 
     def _image(self, stream: str) -> Plan:
         """Take the overview frame and return it as read from the announced file."""
@@ -254,7 +257,8 @@ class ClosedLoop:
         x, y = (verdict.x, verdict.y) if isinstance(verdict, Admitted) else wanted
         patch = self._settings.candidates.patch_pixels * float(problem.steps[0]) / self._settings.candidates.stride
         stale = self._gate.clearance(x, y) < (patch + problem.separation_nm) / 2
-        keys = ("candidate", "source", "mean", "std", "acquisition", "rank", "n_seen", "n_failed", "fit")
+        self._audits.predict(self._decision, explanation)
+        keys = ("candidate", "source", "mean", "std", "noise", "acquisition", "rank", "n_seen", "n_failed", "fit")
         yield from emit(
             self._decisions, "optimization",
             decision=self._decision, x=x, y=y, suggested_x=wanted[0], suggested_y=wanted[1],
@@ -292,6 +296,8 @@ class ClosedLoop:
         yield from self._learn(learned)
         status = "ok" if good else "abandoned" if scalar.flag == "abandoned" else "failed"
         yield from self._record_outcome(status, scalar.flag, scalar, self._last_cost, ended)
+        if good:
+            yield from self._audits.settle(self._decision, scalar.value, scalar.sigma)
         self._done += 1
         self._refusals = 0
         if self._done % POSTERIOR_EVERY == 0 and self._done < self._settings.points:
@@ -359,14 +365,9 @@ class ClosedLoop:
         if limit is not None:
             eta = min(eta, limit - spent)
         yield from emit(
-            self._progress,
-            "progress",
-            done=self._done,
-            total=total,
-            best=self._best,
-            instrument_s=spent,
-            eta_s=max(eta, 0.0),
-        )
+            self._progress, "progress",
+            done=self._done, total=total, best=self._best, instrument_s=spent, eta_s=max(eta, 0.0),
+        )  # fmt: skip
         if self._done >= total:
             self.reason = f"all {total} points measured"
         elif self._gate.exhausted:

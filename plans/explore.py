@@ -62,7 +62,9 @@ def explore(
     agent : str
         Registered agent, or ``"auto"``.
     agent_options : dict, optional
-        Fields of its spec, among them ``seed`` (int).
+        Fields of its spec, among them ``seed`` (int), ``audit`` (share of the decisions after the seed design that
+        measure a random candidate, to judge the predictions: 0.1 unless it has no model) and ``on_miscalibrated``
+        (``"warn"``, or ``"space_filling"`` while audits say that the predictions cannot be relied on).
     points : int
         Measurements to make, at least 1 and at most the number of candidates.
     size_nm, pixels : float, int, optional

@@ -156,7 +156,7 @@ def take_over(run: Run, value_of: ValueOf, *, exact: bool, destructive: bool) ->
             outcome = _abandoned(run, number, outcomes)
         else:
             break  # nothing has happened yet: it is decided again
-        decisions.append(row)
+        decisions.append({"noise": math.nan, **row})  # runs made before there were audits do not say it
         outcomes.append(outcome)
     numbers = {row["decision"] for row in decisions}
     drifts = [row for row in rows_of(run, "drift") if row["decision"] in numbers]

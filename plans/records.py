@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import bluesky.plan_stubs as bps
 import numpy as np
 from bluesky.utils import Msg
+
+from ..analysis.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def decision_record(objective_unit: str) -> Record:
         {
             "decision": COUNT, "candidate": COUNT, "x": NM, "y": NM, "suggested_x": NM, "suggested_y": NM,
             "source": TEXT,
-            "mean": value, "std": value, "acquisition": REAL, "rank": COUNT,
+            "mean": value, "std": value, "noise": value, "acquisition": REAL, "rank": COUNT,
             "n_seen": COUNT, "n_failed": COUNT, "fit": COUNT, "stale": FLAG, "parked": FLAG,
             "inherited": FLAG,
             "problem_digest": TEXT, "model_digest": TEXT, "rng_digest": TEXT,
@@ -127,6 +129,12 @@ def outcome_record(objective_unit: str) -> Record:
         },
         hints=["objective", "best"],
     )  # fmt: skip
+
+
+def calibration_record() -> Record:
+    """Return the record of the ``calibration`` stream: the verdict on the agent's predictions after an audit."""
+    numbers = [field.name for field in fields(Calibration) if field.name not in ("verdict", "n")]
+    return Record("calibration", {"decision": COUNT, "verdict": TEXT, "n": COUNT, **dict.fromkeys(numbers, REAL)})
 
 
 def drift_record() -> Record:

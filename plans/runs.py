@@ -11,6 +11,7 @@ from rich.console import Console
 
 from ..catalog import Catalog, Run, decisions
 from ..catalog import open as open_catalog
+from ..catalog.calibrating import calibration_of
 from ..catalog.report import report
 from ..catalog.store import shown
 from ..core.errors import CatalogError, DataError, InterruptedRun, ProbelineError, RefusedError
@@ -188,6 +189,7 @@ def summarize(run: Run, catalog: str | Path) -> dict[str, Any]:
             "read it with probeline.catalog.load"
         )
     status, best = _outcomes(run, lowest=about["agent"]["direction"] == "min")
+    calibration = calibration_of(run)
     return {
         "uid": run.uid,
         "instrument": about["instrument"]["backend"],
@@ -200,6 +202,8 @@ def summarize(run: Run, catalog: str | Path) -> dict[str, Any]:
         "best_value": None if best is None else float(best["objective"]),
         "best_x_nm": None if best is None else float(best["x"]),
         "best_y_nm": None if best is None else float(best["y"]),
+        "calibration": calibration.verdict,
+        "audits": calibration.n,
         "instrument_seconds": _spent(run),
         "exit_status": (run.stop or {}).get("exit_status", "open"),
         "reason": (run.stop or {}).get("reason", ""),

@@ -14,6 +14,7 @@ from ..analysis.channels import derived_names
 from ..core.envelope import Envelope
 from ..core.errors import LimitError, SpecError, UnknownNameError
 
+AUDIT = 0.1  # of the decisions after the seed design, of an agent with a model
 MIN_PIXELS = 8  # per line: with fewer, no landmark can be found again
 
 
@@ -170,7 +171,7 @@ def resolve(
         goal=goal,
         objective=objective,
         objective_options={**defaults, **(objective_options or {})},
-        agent=spec_for(agent, goal, agent_options),
+        agent=spec_for(agent, goal, agent_options, audit=AUDIT),
         points=points,
         seconds=seconds,
         survey=survey,

@@ -111,7 +111,7 @@ def _extend(values: NDArray[np.float64], low: float, high: float) -> Any:
 
 
 def draw_points(ax: Axes, facts: Facts, *, ordered: bool) -> None:
-    """Mark where was measured: seed points square, the agent's round, failed crossed, best starred.
+    """Mark where was measured: seed points square, audits diamonds, the agent's round, failed crossed, best starred.
 
     Parameters
     ----------
@@ -126,10 +126,7 @@ def draw_points(ax: Axes, facts: Facts, *, ordered: bool) -> None:
     total = len(facts.measured)
     size = 26 if total <= 60 else 16
     style: dict[str, Any] = {"c": "white", "edgecolors": "black", "linewidths": 0.9}
-    for is_seed, marker, name in ((True, "s", "seed design"), (False, "o", "chosen by agent")):
-        rows = [row for row in facts.ok if (row.source == "seed") == is_seed]
-        if not rows:
-            continue
+    for rows, marker, name in facts.by_source():
         if ordered:
             last = max(row.index for row in facts.measured)
             style = {"c": column(rows, "index"), "cmap": "plasma", "vmin": 0, "vmax": max(last, 1)}

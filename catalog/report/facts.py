@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...analysis.calibration import Calibration
 from ...analysis.channels import derive_channels
 from ...analysis.measurement import Measurement
 from ...core.errors import DataError
+from ..calibrating import calibration_of
 from ..measurements import measurement_from
 from ..reading import decisions
 from ..run import Run
@@ -36,7 +38,7 @@ class Decision:
     x, y : float
         nm, sample frame.
     source : str
-        ``"seed"``, ``"agent"`` or ``"fallback"``.
+        ``"seed"``, ``"agent"``, ``"audit"``, ...: docs/reference/record.md.
     mean, std : float
         Prediction, in the unit of the objective.
     status, reason, flag : str
@@ -184,6 +186,19 @@ class Facts:
     def ok(self) -> list[Decision]:
         """Decisions that gave a value."""
         return [row for row in self.decisions if row.status == "ok" and math.isfinite(row.objective)]
+
+    def by_source(self) -> list[tuple[list[Decision], str, str]]:
+        """Return the good decisions by who chose them, each with a marker and a name; none is empty."""
+        groups: dict[str, list[Decision]] = {"seed": [], "audit": [], "agent": []}
+        for row in self.ok:
+            groups.get(row.source, groups["agent"]).append(row)
+        shown = zip(groups.values(), "sDo", ("seed design", "audits", "chosen by agent"), strict=True)
+        return [(rows, marker, name) for rows, marker, name in shown if rows]
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The last verdict on the agent's predictions."""
+        return calibration_of(self.run)
 
     @property
     def failed(self) -> list[Decision]:

@@ -64,6 +64,9 @@ def headline(facts: Facts) -> Headline:
         ("agent", f"{agent['kind']}, seed {seed}"),
         ("begun", utc(facts.run.start.get("time"))),
     ]
+    if agent.get("audit"):
+        found = facts.calibration
+        figures.append(("predictions, by audits", f"{found.verdict} ({found.n} audits)"))
     if best is not None:
         figures[0] = (figures[0][0], measured(best.objective, best.sigma, facts.unit))
         figures[1] = (f"at (sample frame), decision {best.index}", position(best.x, best.y))

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from ...core.errors import SpecError
+from ..calibrating import calibration_in_words
 from ..run import Run
 from .facts import Decision, Facts, column
 from .numbers import labelled
@@ -120,11 +121,9 @@ def _best(facts: Facts, reference: Sequence[Facts], axis: str) -> Picture:
             label = f"random, {len(reference)} runs"
             ax.fill_between(band.at, band.low, band.high, step="post", color=ORANGE, alpha=0.25, lw=0, label=label)
             ax.step(band.at, band.median, where="post", color=ORANGE, lw=1.2)
-        for is_seed, marker, name in ((True, "s", "seed design"), (False, "o", "chosen by agent")):
-            rows = [row for row in facts.ok if (row.source == "seed") == is_seed]
-            if rows:
-                fill = GREY if is_seed else "none"
-                ax.plot(column(rows, axis), column(rows, "objective"), marker, ms=3.5, color=GREY, mfc=fill, label=name)
+        for rows, marker, name in facts.by_source():
+            fill = "none" if marker == "o" else GREY
+            ax.plot(column(rows, axis), column(rows, "objective"), marker, ms=3.5, color=GREY, mfc=fill, label=name)
         at = column(facts.measured, axis)
         ax.step(at, facts.best_so_far(), where="post", color=BLUE, lw=1.8, label="best so far")
         _failures(ax, facts, axis)
@@ -152,6 +151,7 @@ def prediction_section(facts: Facts) -> Section:
             title, ["No prediction preceded a measurement: seed points and agents without a model have none."]
         )
     seeds = sum(row.source == "seed" for row in rows)
+    audits = [row for row in rows if row.source == "audit"]
     total = np.hypot(column(rows, "std"), np.nan_to_num(column(rows, "sigma")))
     error = np.abs(column(rows, "objective") - column(rows, "mean"))
     within = [int((error <= factor * total).sum()) for factor in (1, 2)]
@@ -162,16 +162,22 @@ def prediction_section(facts: Facts) -> Section:
         "The agent chose these points, for example because it expected much there; they are not audit points drawn "
         "at random, so this is no test of its calibration.",
     ]
-    return Section(title, text, [_predictions(facts, rows)])
+    if audits:
+        text[1] = (
+            f"The agent chose most of these points, for example because it expected much there; only the {len(audits)} "
+            f"audits (diamonds) were drawn at random, and they say: {calibration_in_words(facts.calibration)}."
+        )
+    return Section(title, text, [_predictions(facts, rows, audits)])
 
 
-def _predictions(facts: Facts, rows: Sequence[Decision]) -> Picture:
+def _predictions(facts: Facts, rows: Sequence[Decision], audits: Sequence[Decision]) -> Picture:
     predicted, found = column(rows, "mean"), column(rows, "objective")
     std, sigma = column(rows, "std"), np.nan_to_num(column(rows, "sigma"))
     with styled(4.7, 4.0, fixed=True) as figure:  # a layout that finds its place itself forgets the square's labels
         ax = figure.add_axes((0.18, 0.135, 3.1 / 4.7, 3.1 / 4.0))
         ax.errorbar(predicted, found, xerr=std, yerr=sigma, fmt="none", ecolor=GREY, elinewidth=0.7, zorder=1)
         drawn = ax.scatter(predicted, found, c=column(rows, "index"), cmap="plasma", s=18, zorder=2)
+        ax.plot(column(audits, "mean"), column(audits, "objective"), "D", ms=7, mec=RED, mfc="none", mew=1.1, zorder=3)
         ax.axline((predicted[0], predicted[0]), slope=1, ls="--", color=BLUE, lw=1, zorder=0)
         low = min((predicted - std).min(), (found - sigma).min())
         high = max((predicted + std).max(), (found + sigma).max())

@@ -33,18 +33,27 @@ def run(tmp_path_factory):
 
 
 def test_a_point_of_the_agent_is_explained(run):
-    row = decisions(run).loc[5]
-    reason = why(run, 5)
+    row = decisions(run).loc[4]
+    reason = why(run, 4)
     assert reason.facts["acquisition"] == row["acquisition"]
     assert reason.facts["outcome"]["objective"] == row["objective"]
     assert reason.facts["rank"] == 0
     assert "the best of" in reason.text
     assert "patch_gp by log ei" in reason.text
-    assert "It knew 5 outcomes" in reason.text
+    assert "It knew 4 outcomes" in reason.text
     assert f"It gave {row['objective']:.0f}"[:10] in reason.text
-    assert [near["decision"] for near in reason.facts["nearest"]] == _nearest(run, 5)
+    assert [near["decision"] for near in reason.facts["nearest"]] == _nearest(run, 4)
     assert reason.png.startswith(b"\x89PNG")
     json.dumps(reason.facts, allow_nan=False)
+
+
+def test_an_audit_is_said_to_be_one(run):
+    row = decisions(run).loc[5]
+    assert row["source"] == "audit"
+    reason = why(run, 5)
+    assert "an audit, drawn at random (seed 0) to judge what was predicted there." in reason.text
+    assert "It expected " in reason.text
+    assert "standard deviations (of prediction and measurement together)" in reason.text
 
 
 def _nearest(run, number):
@@ -162,6 +171,9 @@ FACTS = {
         ({}, "log_ei", "the best of 40 open candidates for the agent gp by log ei."),
         ({"rank": 2}, "log_ei", "number 3 of 40 open candidates"),
         ({"source": "fallback"}, "log_ei", "An earlier fit stood in"),
+        ({"source": "audit"}, "log_ei", "an audit, drawn at random (seed 7) to judge what was predicted there."),
+        ({"source": "space_filling"}, "log_ei", "the farthest from all others, as audits said"),
+        ({"noise": 12.0}, "log_ei", "It gave 5 V²,"),
         ({"source": "external"}, "log_ei", "chosen by somebody else"),
         ({"source": "seed"}, "log_ei", "drawn at random (seed 7), as too few outcomes were known for a model."),
         ({}, None, "the choice of the agent gp among 40 open candidates."),
@@ -190,7 +202,9 @@ def test_words_say_what_the_numbers_say(changes, acquisition, words):
 
 def test_the_recorded_agent_agrees_with_itself(run):
     answer = replay(run, run.start["probeline"]["agent"])
-    assert (answer.decisions, answer.seeds, answer.agreed, answer.agreement) == (6, 3, 3, 1.0)
+    audits = int(decisions(run)["source"].eq("audit").sum())
+    assert (answer.decisions, answer.seeds, answer.audits) == (6, 3, audits)
+    assert (answer.agreed, answer.agreement) == (3 - audits, 1.0)
     assert answer.distance_nm == [0.0] * 6
 
 
@@ -200,7 +214,8 @@ def test_another_agent_is_asked_and_not_followed(run):
     problem = problem_of(run)
     assert answer.agent["kind"] == "random"
     assert answer.distance_nm[:3] == [0.0] * 3  # the seed design is shared
-    assert min(answer.distance_nm[3:]) > 0
+    chosen = [away for away, source in zip(answer.distance_nm, table["source"], strict=True) if source == "agent"]
+    assert min(chosen) > 0
     assert answer.agreement == 0
     assert len(answer.distance_nm) == len(table)
     assert answer.regret is None

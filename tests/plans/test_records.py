@@ -15,14 +15,14 @@ from probeline.catalog.report.facts import Facts
 from probeline.catalog.report.maps import maps_section
 from probeline.plans import closed_loop
 from probeline.plans.explore import explore
-from probeline.plans.records import Record, decision_record, outcome_record
+from probeline.plans.records import Record, calibration_record, decision_record, outcome_record
 
 from .explorations import journalled
 
 RECORD = Path(__file__).parents[2] / "docs" / "reference" / "record.md"
 SMALL = {"size_nm": 640.0, "pixels": 16, "patch_nm": 200.0, "seed_points": 2, "points": 5, "register_every": 0}
 WHY = {
-    "decision", "candidate", "x", "y", "mean", "std", "acquisition", "rank", "n_seen", "n_failed", "fit",
+    "decision", "candidate", "x", "y", "mean", "std", "noise", "acquisition", "rank", "n_seen", "n_failed", "fit",
     "model_digest", "rng_digest", "problem_digest", "suggest_s", "fit_s",
 }  # fmt: skip
 CAME_OF_IT = {"decision", "status", "reason", "objective", "sigma", "quality", "flag", "measure_s"}
@@ -62,7 +62,10 @@ def test_a_decision_says_why_and_an_outcome_what_came_of_it(run):
 
 def test_the_page_of_the_record_lists_every_column():
     text = RECORD.read_text()
-    for stream, record in (("optimization", decision_record("V")), ("outcome", outcome_record("V"))):
+    records = {
+        "optimization": decision_record("V"), "outcome": outcome_record("V"), "calibration": calibration_record(),
+    }  # fmt: skip
+    for stream, record in records.items():
         (row,) = re.findall(rf"^\| `{stream}` \|.*$", text, re.MULTILINE)
         assert set(record.describe()) <= set(re.findall(r"`(\w+)`", row))
 
