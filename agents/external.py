@@ -23,7 +23,8 @@ class ExternalAgent(MeanPredictor):
     The optimizer chooses every point itself, so there is no seed design of ours. It learns each
     outcome at the candidate that was measured: under its own id where that is within half a
     diagonal step of what it asked for, otherwise as an external point, and its own trial counts
-    as failed (where it can be told so). The belief is the mean predictor's, because the protocol
+    as failed. One that cannot be told so (no ``register_failures``) waits for an outcome under
+    its id, and gets it. The belief is the mean predictor's, because the protocol
     asks an optimizer for no prediction. Whether calls can be repeated to the bit is up to the
     optimizer.
 
@@ -43,6 +44,7 @@ class ExternalAgent(MeanPredictor):
         super().__init__(spec, problem)
         self.spec = spec.model_copy(update={"options": {"optimizer": name}})
         self._optimizer = optimizer
+        self._fault_aware = hasattr(optimizer, "register_failures")
         self._theirs: dict[int, tuple[Any, bool]] = {}  # our id -> their id, whether it is near
 
     def suggest(self, num_points: int | None = None) -> list[dict[str, Any]]:
@@ -54,6 +56,8 @@ class ExternalAgent(MeanPredictor):
         began = perf_counter()
         asked = self._optimizer.suggest(count)
         spent = perf_counter() - began
+        if len(asked) != count:
+            raise RefusedError(f"the optimizer gave {len(asked)} of {count} points it was asked for; ask it for fewer")
         with self._all_or_nothing():
             numbers = [self._place(point) for point in asked]
         for number in numbers:
@@ -68,7 +72,7 @@ class ExternalAgent(MeanPredictor):
         for result in results:
             outcome: dict[str, Any] = self._ledger.dofs_of(result.candidate) | {self.problem.objective: result.value}
             theirs, near = self._theirs.get(result.id, (None, False)) if isinstance(result.id, int) else (None, False)
-            if near:
+            if theirs is not None and (near or not self._fault_aware):
                 outcome[ID] = theirs
             elif theirs is not None:
                 self._tell_failed(theirs)
@@ -98,6 +102,5 @@ class ExternalAgent(MeanPredictor):
         return number
 
     def _tell_failed(self, theirs: Any) -> None:
-        tell = getattr(self._optimizer, "register_failures", None)
-        if tell is not None:
-            tell([{ID: theirs}])
+        if self._fault_aware:
+            self._optimizer.register_failures([{ID: theirs}])  # pyright: ignore[reportAttributeAccessIssue]

@@ -79,3 +79,60 @@ def test_ax_runs_over_candidates():
     assert len(set(seen)) == 4
     assert agent.get_best_points()[0][2]["area"] == truth[seen].max()
     assert np.isfinite(agent.posterior()["mean"]).all()
+
+
+def explored(optimizer, steps):
+    """Let an optimizer choose ``steps`` points and return the objective at each."""
+    problem = small_problem()
+    truth = landscape(problem)
+    agent, found = ExternalAgent(optimizer, problem), []
+    for _ in range(steps):
+        point = agent.suggest()[0]
+        found.append(truth[agent.explain(point)["candidate"]])
+        agent.ingest([{"_id": point["_id"], "area": found[-1]}])
+    return found, truth
+
+
+def test_xopt_runs_over_candidates():
+    from bluesky_adaptive.xopt.optimizer import XoptOptimizer
+    from xopt.generators.random import RandomGenerator
+    from xopt.vocs import VOCS
+
+    vocs = VOCS(variables={"x": [20.0, 130.0], "y": [20.0, 130.0]}, objectives={"area": "MAXIMIZE"})
+    found, _ = explored(XoptOptimizer(RandomGenerator(vocs=vocs)), 6)
+    assert len(set(found)) == 6
+
+
+def test_an_optimizer_that_knows_no_failures_gets_an_outcome_for_each_point():
+    class Deaf(Scripted):
+        register_failures = property()  # so that it has none
+
+    theirs = Deaf([{"x": 42.0, "y": 57.0}] * 3)
+    explored(theirs, 3)
+    assert [point["_id"] for point in theirs.told] == ["t3", "t2", "t1"]
+
+
+def test_scipy_runs_over_candidates():
+    from bluesky_adaptive.scipy.configs import SCP, Objective, RangeDOF, ScipyCFG
+    from bluesky_adaptive.scipy.inverter import InteractiveOptimizer
+    from bluesky_adaptive.scipy.normalizers import Minimize
+
+    class Patient(InteractiveOptimizer):
+        """Waits until SciPy's thread has its next point."""
+
+        def suggest(self, num_points=None):
+            while not (points := super().suggest(num_points)):
+                pass
+            return points
+
+    dofs = [RangeDOF(name=name, bounds=(20.0, 130.0), parameter_type="float") for name in ("x", "y")]
+    config = ScipyCFG(
+        dofs=dofs,
+        objective=Objective(name="area", minimize=False),
+        optimizer=SCP.NELDER_MEAD,
+        initial=[60.0, 60.0],
+        max_iter=None,
+    )
+    with Patient(Minimize(config)) as optimizer:
+        found, truth = explored(optimizer, 12)
+    assert max(found) > np.quantile(truth, 0.6)

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from probeline.agents.ask_tell import AskTell, AskTellOptimizer
+from probeline.agents.check import landscape
+from probeline.agents.external import ExternalAgent
+from probeline.core.errors import RefusedError
+
+from .worlds import agent_on, small_problem
+
+
+def test_our_agent_is_asked_and_told(problem):
+    truth, agent = landscape(problem), agent_on(problem, "gp", seed_points=4)
+    optimizer = AskTell(agent, problem)
+    for _ in range(6):
+        x = optimizer.ask(2)["x"]
+        assert x.shape == (2, 2)
+        optimizer.tell(x, [truth[problem.nearest(*place)] for place in x], noise_variances=[0.01, 0.04])
+    twin = agent_on(problem, "gp", seed_points=4)
+    for _ in range(6):
+        points = twin.suggest(2)
+        values = [truth[twin.explain(point)["candidate"]] for point in points]
+        twin.ingest(
+            [{"_id": p["_id"], "area": v, "area_sigma": s} for p, v, s in zip(points, values, (0.1, 0.2), strict=True)]
+        )
+    assert agent.suggest() == twin.suggest()
+
+
+def test_failures_and_other_places_are_told(problem):
+    agent = agent_on(problem, "random")
+    optimizer = AskTell(agent, problem)
+    x = optimizer.ask()["x"]
+    optimizer.tell(x, [np.nan])
+    optimizer.tell(problem.points[20], 3.0)
+    told = agent.explain(agent.suggest()[0])
+    assert (told["n_seen"], told["n_failed"]) == (1, 1)
+
+
+@pytest.mark.parametrize(("x", "y"), [([[1.0]], [1.0]), ([[1.0, 2.0]], [1.0, 2.0]), ([[1.0, 2.0], [3.0, 4.0]], 1.0)])
+def test_shapes_that_disagree_are_refused(problem, x, y):
+    optimizer = AskTell(agent_on(problem, "random"), problem)
+    with pytest.raises(RefusedError, match="one row of 2 numbers"):
+        optimizer.tell(x, y)
+
+
+@pytest.mark.filterwarnings("ignore:No noise function or:UserWarning")
+def test_gpcam_runs_over_candidates():
+    from gpcam import GPOptimizer
+
+    problem = small_problem()
+    truth, rng = landscape(problem), np.random.default_rng(0)
+    start = rng.permutation(len(problem))[:6]
+    theirs = GPOptimizer(problem.points[start], truth[start], init_hyperparameters=np.array([1.0, 40.0, 40.0]))
+    bounds = np.column_stack([problem.points.min(axis=0), problem.points.max(axis=0)])
+    agent = ExternalAgent(
+        AskTellOptimizer(
+            lambda n: theirs.ask(bounds, n=n, acquisition_function="expected improvement", max_iter=3, pop_size=5)["x"],
+            lambda x, y: theirs.tell(x, y, append=True),
+            problem,
+        ),
+        problem,
+    )
+    for _ in range(8):
+        (point,) = agent.suggest()
+        agent.ingest([{"_id": point["_id"], "area": truth[agent.explain(point)["candidate"]]}])
+    assert len(theirs.y_data) == 14
+    assert agent.get_best_points()[0][2]["area"] > np.quantile(truth, 0.8)
