@@ -308,7 +308,15 @@ class CandidateAgent(ABC):
         return generator(self.spec.seed, "agent", self.spec.kind, len(self._ledger.decisions))
 
     def _masked_score(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        return np.where(self._ledger.admissible, self._score(rng), np.nan)
+        return np.where(self._ledger.admissible, self._per_cost(self._score(rng)), np.nan)
+
+    def _per_cost(self, score: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the score per cost of moving there from the last suggestion and measuring."""
+        decisions = self._ledger.decisions
+        if not self.spec.travel or not decisions:
+            return score
+        cost = 1.0 + self.spec.travel * self.problem.distance(self.problem.points[decisions[-1]])
+        return score - np.log(cost) if self.spec.acquisition == "log_ei" else score / cost
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:

@@ -15,7 +15,8 @@ from .protocols import Agent
 AUTO = "patch_gp"  # the kind that development evidence supports
 GOALS = {"optimum": "log_ei", "map": "integrated_variance", "all_above": "straddle", "diverse": "novelty"}
 ACQUISITIONS = ("log_ei", "ucb", "max_variance", "integrated_variance", "thompson", "straddle", "novelty")
-_COMMON = ("seed", "seed_points", "acquisition", "direction", "audit", "on_miscalibrated")
+_PER_COST = ("log_ei", "max_variance", "integrated_variance", "novelty", "information")  # as travel asks for
+_COMMON = ("seed", "seed_points", "acquisition", "direction", "audit", "on_miscalibrated", "travel")
 
 
 class AgentSpec(BaseModel):
@@ -32,7 +33,7 @@ class AgentSpec(BaseModel):
     seed_points : int
         Suggestions that follow the seed design before the agent decides itself.
     acquisition : str or None
-        One of ``ACQUISITIONS``; None for agents without a model.
+        One of ``ACQUISITIONS``, or of what this kind of agent names itself; None for agents without a model.
     direction : str
         ``"max"`` when large outcomes are wanted, ``"min"`` when small ones are.
     audit : float
@@ -40,6 +41,9 @@ class AgentSpec(BaseModel):
         predictions; 0 for agents without a model.
     on_miscalibrated : str
         ``"warn"``, or ``"space_filling"``: fill space while audits say that the predictions cannot be relied on.
+    travel : float
+        What it costs to move by one step, in measurements; what counts is then the acquisition per cost. 0 where
+        moving is free. Only acquisitions that are never negative can be shared out so, and ``log_ei``.
     options : dict
         Settings of this kind of agent.
     """
@@ -54,6 +58,7 @@ class AgentSpec(BaseModel):
     direction: Literal["max", "min"] = "max"
     audit: float = Field(default=0.0, ge=0, le=0.5)  # 0 in runs that were recorded before there were audits
     on_miscalibrated: Literal["warn", "space_filling"] = "warn"
+    travel: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     options: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -91,8 +96,8 @@ def spec_for(
     goal : str
         ``"optimum"``, ``"map"``, ``"all_above"`` or ``"diverse"``; decides the acquisition.
     options : mapping, optional
-        ``seed``, ``seed_points``, ``acquisition``, ``direction``, ``audit`` and ``on_miscalibrated`` set the
-        fields of :class:`AgentSpec`; the rest are options of the agent's kind.
+        ``seed``, ``seed_points``, ``acquisition``, ``direction``, ``audit``, ``on_miscalibrated`` and ``travel``
+        set the fields of :class:`AgentSpec`; the rest are options of the agent's kind.
     seed : int
         Seed, unless ``options`` has one.
     audit : float
@@ -114,7 +119,7 @@ def spec_for(
     made = AGENTS.load(kind)
     common = {name: given.pop(name) for name in _COMMON if name in given}
     if getattr(made, "needs_acquisition", False):
-        common = {"acquisition": GOALS[goal], "audit": audit, **common}
+        common = {"acquisition": getattr(made, "goals", GOALS)[goal], "audit": audit, **common}
     spec = parse_spec({"kind": kind, "seed": seed, **common, "options": given})
     _check_model(spec, made)
     return spec.model_copy(update={"options": parse_options(spec, made).model_dump(mode="json")})
@@ -172,14 +177,20 @@ def parse_options(spec: AgentSpec, made: Any) -> BaseModel:
 
 
 def _check_model(spec: AgentSpec, made: Any) -> None:
-    if spec.acquisition is not None and spec.acquisition not in ACQUISITIONS:
-        raise UnknownNameError("acquisition", spec.acquisition, ACQUISITIONS)
+    known = getattr(made, "acquisitions", ACQUISITIONS)
+    if spec.acquisition is not None and spec.acquisition not in known:
+        raise UnknownNameError("acquisition", spec.acquisition, known)
     needed = getattr(made, "needs_acquisition", False)
     if needed and spec.acquisition is None:
-        raise SpecError(f"agent {spec.kind!r} needs an acquisition, one of {', '.join(ACQUISITIONS)}")
+        raise SpecError(f"agent {spec.kind!r} needs an acquisition, one of {', '.join(known)}")
     if not needed and spec.acquisition is not None:
         raise SpecError(
             f"agent {spec.kind!r} has no model, so acquisition {spec.acquisition!r} cannot guide it; leave it out"
+        )
+    if spec.travel and spec.acquisition not in _PER_COST:
+        raise SpecError(
+            f"travel = {spec.travel:g} was refused: a cost can be weighed against {', '.join(_PER_COST)}, not against "
+            f"{spec.acquisition}; set travel to 0, or choose one of these acquisitions"
         )
     if not needed and spec.audit:
         raise SpecError(

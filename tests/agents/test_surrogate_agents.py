@@ -135,3 +135,25 @@ def test_relevance_determination_finds_what_matters():
 def test_options_of_other_kinds_are_refused(problem):
     with pytest.raises(SpecError, match="hidden"):
         agent_on(problem, "patch_gp", hidden=3)
+
+
+def path_length(problem, found):
+    return np.linalg.norm(np.diff(problem.points[found], axis=0), axis=1).sum()
+
+
+@pytest.mark.parametrize("acquisition", ["log_ei", "max_variance", "integrated_variance", "novelty"])
+def test_where_moving_costs_the_path_is_shorter(problem, acquisition):
+    free, costly = (
+        run(agent_on(problem, "gp", seed_points=4, acquisition=acquisition, travel=travel), problem, 24)
+        for travel in (0.0, 5.0)
+    )
+    assert free[:4] == costly[:4]
+    assert path_length(problem, costly[4:]) < 0.7 * path_length(problem, free[4:])
+
+
+@pytest.mark.parametrize("acquisition", ["ucb", "straddle", "thompson"])
+def test_a_cost_is_refused_where_it_cannot_be_weighed(acquisition):
+    with pytest.raises(SpecError, match=f"not against {acquisition}"):
+        agent_on(small_problem(), "gp", acquisition=acquisition, travel=0.1)
+    with pytest.raises(SpecError, match="not against None"):
+        agent_on(small_problem(), "random", travel=0.1)
