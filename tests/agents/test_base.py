@@ -9,11 +9,14 @@ from probeline.agents.spec import rebuild_agent
 from probeline.core.errors import LimitError, RefusedError
 from probeline.core.registry import AGENTS
 
-from .worlds import agent_on, run, small_problem
+from .worlds import QUICK, agent_on, run, small_problem
 
 
 def test_all_kinds_start_with_the_same_points(problem):
-    first = {kind: run(agent_on(problem, kind, seed=5, seed_points=4), problem, 4) for kind in AGENTS.names()}
+    first = {
+        kind: run(agent_on(problem, kind, seed=5, seed_points=4, **QUICK.get(kind, {})), problem, 4)
+        for kind in AGENTS.names()
+    }
     expected = seed_order(problem, 5)[:4].tolist()
     assert all(found == expected for found in first.values())
 

@@ -5,10 +5,7 @@ from probeline.agents.check import check_agent
 from probeline.agents.spec import make_agent, spec_for
 from probeline.core.registry import AGENTS
 
-from .worlds import small_problem
-
-# A small net and few steps: the suite is about promises, not about quality.
-QUICK = {"dkl": {"components": 4, "hidden": 4, "steps": 2}, "patch_gp": {"components": 4}}
+from .worlds import QUICK, small_problem
 
 
 @pytest.mark.parametrize("kind", AGENTS.names())

@@ -30,3 +30,18 @@ def run(agent, problem, steps, truth=None):
         agent.ingest([{"_id": point["_id"], problem.objective: truth[candidate]}])
         found.append(candidate)
     return found
+
+
+# A law over positions, and settings with which agents are quick: tests of promises are not about quality.
+WAVE = {
+    "name": "wave",
+    "expression": "a + b * sin(x / 50) + c * y / 100",
+    "parameters": {name: {"prior": "normal", "mean": 0, "std": 1} for name in "abc"},
+}
+SLOPE = {"expression": "a + c * y / 100", "parameters": {k: WAVE["parameters"][k] for k in "ac"}}
+QUICK = {
+    "dkl": {"components": 4, "hidden": 4, "steps": 2},
+    "patch_gp": {"components": 4},
+    "sgp": {"law": WAVE, "particles": 64},
+    "hypothesis": {"laws": [WAVE, SLOPE], "particles": 64},
+}
