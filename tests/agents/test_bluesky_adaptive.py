@@ -3,10 +3,11 @@
 import pytest
 from bluesky_adaptive import protocols
 from bluesky_adaptive.plan_stubs import navigate_to_best
-from bluesky_adaptive.plans import optimize
+from bluesky_adaptive.plans import optimize, optimize_in_run
 from ophyd.sim import SynAxis, SynSignal
 
 from probeline.agents.check import landscape
+from probeline.agents.checkpoint import load_checkpoint
 from probeline.plans.session import run_engine
 
 from .worlds import agent_on, small_problem
@@ -18,8 +19,9 @@ def engine():
         yield made
 
 
+@pytest.mark.parametrize("plan", [optimize, optimize_in_run])
 @pytest.mark.parametrize("kind", ["gp", "greedy_channel"])
-def test_optimize_runs_with_our_agent(engine, kind):
+def test_optimize_runs_with_our_agent(engine, kind, plan, tmp_path):
     problem = small_problem()
     truth = landscape(problem)
     agent = agent_on(problem, kind, seed_points=3)
@@ -45,7 +47,12 @@ def test_optimize_runs_with_our_agent(engine, kind):
     assert isinstance(agent, protocols.TrialFaultAware)
     assert isinstance(agent, protocols.CanRegisterSuggestions)
     events = []
-    engine(optimize(task, iterations=3, n_points=2), lambda name, doc: events.append(doc) if name == "event" else None)
+    agent.checkpoint_path = tmp_path / "agent.ckpt"
+    engine(
+        plan(task, iterations=3, n_points=2, checkpoint_interval=2),
+        lambda name, doc: events.append(doc) if name == "event" else None,
+    )
+    assert load_checkpoint(agent.checkpoint_path, problem).decisions == 4
     assert len([e for e in events if "suggestion_ids" in e["data"]]) == 6
     assert max(distances) == 0
     engine(navigate_to_best([x, y], agent))
