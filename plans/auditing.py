@@ -37,6 +37,7 @@ class Audits:
         self._outcomes: list[tuple[int, float, float]] = []
         self._count = 0
         self._warned: set[str] = set()
+        self.reliable = True  # as far as is known
 
     def take_over(self) -> Plan:
         """Plan stub: record the verdicts on what was taken over again; nobody is warned twice."""
@@ -61,6 +62,7 @@ class Audits:
             return
         self._count = len(audits)
         found = judge(audits)
+        self.reliable = not found.alarming
         yield from emit(self._record, "calibration", decision=decision, **asdict(found))
         if found.alarming and found.verdict not in self._warned:
             self._warned.add(found.verdict)

@@ -30,6 +30,7 @@ from .recorded import announce
 from .records import decision_record, emit, outcome_record, progress_record, target_record
 from .resurvey import find_again
 from .settings import ExploreSettings
+from .stopping import Stopping, out_of_time, time_left
 from .stubs import Plan, park, prepare, set_phase_reference, take_frame
 from .tap import RunTap
 from .tracking import Tracker
@@ -83,6 +84,7 @@ class ClosedLoop:
         self._outcomes = outcome_record(unit)
         self._progress = progress_record(unit)
         self._audits = Audits(settings.agent.on_miscalibrated, prior)
+        self._stopping = Stopping(settings)
         self._target = target_record(instrument.spec.kind)
         self._unit = unit
         self._best = math.nan
@@ -128,7 +130,9 @@ class ClosedLoop:
     def run(self) -> Plan:
         """Survey, then iterate until the budget is spent."""
         problem = yield from self._look()
-        if not self._decision and (yield from self._spent_out(0.0)):
+        if not self._decision:
+            self.reason = out_of_time(self._settings, (yield from self._now()) - self._started, 0.0)
+        if self.reason:
             return
         maps = PosteriorRecord(self._unit, len(problem), self._instrument.scan.data_root, self._tap)
         self._posteriors = self._parts.enter_context(contextlib.closing(maps))
@@ -194,6 +198,7 @@ class ClosedLoop:
                 self._gate.take(problem.nearest(row["x"], row["y"]))
         yield from prior.record(self._decisions, self._tracker.record, self._outcomes)
         yield from self._audits.take_over()
+        self._stopping.recall(prior.decisions, prior.outcomes)
 
     def _image(self, stream: str) -> Plan:
         """Take the overview frame and return it as read from the announced file."""
@@ -298,6 +303,7 @@ class ClosedLoop:
         yield from self._record_outcome(status, scalar.flag, scalar, self._last_cost, ended)
         if good:
             yield from self._audits.settle(self._decision, scalar.value, scalar.sigma)
+            self._stopping.learn(point.candidate, scalar.value)
         self._done += 1
         self._refusals = 0
         if self._done % POSTERIOR_EVERY == 0 and self._done < self._settings.points:
@@ -358,31 +364,21 @@ class ClosedLoop:
         )  # fmt: skip
 
     def _finished(self) -> Plan:
-        """Record the progress and return whether the budget is spent."""
+        """Record the progress and return whether the budget is spent, or a criterion ends the run."""
         spent = (yield from self._now()) - self._started
-        total, limit = self._settings.points, self._settings.seconds
-        eta = (total - self._done) * self._last_cost
-        if limit is not None:
-            eta = min(eta, limit - spent)
+        total, cost = self._settings.points, self._last_cost
         yield from emit(
             self._progress, "progress",
-            done=self._done, total=total, best=self._best, instrument_s=spent, eta_s=max(eta, 0.0),
+            done=self._done, total=total, best=self._best, instrument_s=spent,
+            eta_s=time_left(self._settings, self._done, spent, cost),
         )  # fmt: skip
         if self._done >= total:
             self.reason = f"all {total} points measured"
         elif self._gate.exhausted:
             self.reason = f"no candidate is left that overlaps no footprint, after {self._done} of {total} points"
         else:
-            due = self._tracker.due(self._done)
-            yield from self._spent_out(self._last_cost + (self._tracker.cost if due else 0.0))
-        return bool(self.reason)
-
-    def _spent_out(self, cost: float) -> Plan:
-        """Return whether another ``cost`` (s) would exceed the budget of instrument time, and note it as the reason."""
-        limit = self._settings.seconds
-        spent = (yield from self._now()) - self._started
-        if limit is not None and spent + cost > limit:
-            self.reason = f"{spent:.0f} of {limit:.0f} s of instrument time spent; the next point would exceed it"
+            cost += self._tracker.cost if self._tracker.due(self._done) else 0.0
+            self.reason = self._stopping.reason or out_of_time(self._settings, spent, cost)
         return bool(self.reason)
 
     def _record_posterior(self, worker: AgentWorker, made: int) -> Plan:
@@ -394,4 +390,5 @@ class ClosedLoop:
             self._posteriors, "posterior",
             decision=made, mean=maps["mean"], std=maps["std"], acquisition=maps["acquisition"],
         )  # fmt: skip
+        yield from self._stopping.consider(made, maps, reliable=self._audits.reliable)
         yield from bps.checkpoint()  # the next posterior must not be replayed as this one

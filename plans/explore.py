@@ -41,6 +41,7 @@ def explore(
     exclude: list | None = None,
     lookahead: int = 0,
     register_every: int | None = None,
+    stop: dict | None = None,
     md: dict | None = None,
 ) -> Plan:
     """Image once, then let an agent choose where to measure.
@@ -82,6 +83,10 @@ def explore(
         1 lets the agent think while the instrument measures: one outcome behind.
     register_every : int, optional
         Measurements between two drift registrations, 0 for none; the instrument's own by default.
+    stop : dict, optional
+        End before the budget is spent, as soon as any of these holds when maps are recorded:
+        ``{"improvement": 0.01}``, the best open candidate promises less than that (standard deviations of the
+        outcomes); ``{"variance": 0.1}``, less than that of their variance is left open. What is not named advises.
     md : dict, optional
         Metadata for the start document.
 

@@ -128,6 +128,7 @@ def start_metadata(
             "agent": settings.agent.model_dump(mode="json"),
             "candidates": settings.candidates.model_dump(mode="json"),
             "budget": {"points": settings.points, "seconds": settings.seconds},
+            "stop": dict(settings.stop),
             "seeds": {"agent": settings.agent.seed, "world": json.loads(instrument.state.get()).get("seed")},
             "lookahead": settings.lookahead,
             "survey": settings.survey.model_dump(mode="json"),

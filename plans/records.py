@@ -137,6 +137,11 @@ def calibration_record() -> Record:
     return Record("calibration", {"decision": COUNT, "verdict": TEXT, "n": COUNT, **dict.fromkeys(numbers, REAL)})
 
 
+def stopping_record() -> Record:
+    """Return the record of the ``stopping`` stream: what is left to learn, and which criteria hold."""
+    return Record("stopping", {"decision": COUNT, "improvement": REAL, "variance": REAL, "met": TEXT, "reliable": FLAG})
+
+
 def drift_record() -> Record:
     """Return the record of the ``drift`` stream."""
     keys = {"shift_x": NM, "shift_y": NM, "offset_x": NM, "offset_y": NM}

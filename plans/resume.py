@@ -133,6 +133,7 @@ def settings_of(run: Run) -> ExploreSettings:
                 "objective_options": about["objective"]["options"],
                 "agent": about["agent"],
                 **about["budget"],
+                "stop": about.get("stop", {}),  # runs made before there were criteria do not say it
                 "survey": about["survey"],
                 "candidates": about["candidates"],
                 "lookahead": about["lookahead"],

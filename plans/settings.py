@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..agents.problem import CandidateSpec
 from ..agents.spec import GOALS, AgentSpec, spec_for
+from ..agents.stopping import TOLERANCES
 from ..analysis.channels import derived_names
 from ..core.envelope import Envelope
 from ..core.errors import LimitError, SpecError, UnknownNameError
@@ -53,6 +54,8 @@ class ExploreSettings(BaseModel):
         0, or 1 to suggest while the instrument measures.
     register_every : int
         Measurements between two registrations to the survey; 0 for none.
+    stop : dict of str to float
+        Criteria that end the run before its budget is spent, each with the value below which it does.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -67,6 +70,7 @@ class ExploreSettings(BaseModel):
     candidates: CandidateSpec
     lookahead: int
     register_every: int
+    stop: dict[str, float] = Field(default_factory=dict)
 
 
 def _positive(name: str, value: Any, unit: str = "") -> None:
@@ -132,6 +136,7 @@ def resolve(
     exclude: Sequence[Any] | None,
     lookahead: int,
     register_every: int | None,
+    stop: Mapping[str, Any] | None = None,
 ) -> ExploreSettings:
     """Return complete settings from the arguments of ``explore`` and the instrument's defaults.
 
@@ -148,7 +153,7 @@ def resolve(
         Naming the argument, its value, the limit and what to do.
     """
     _texts(goal=goal, agent=agent, objective=objective or spec.objective)
-    _mappings(objective_options=objective_options, agent_options=agent_options)
+    _mappings(objective_options=objective_options, agent_options=agent_options, stop=stop)
     if goal not in GOALS:
         raise UnknownNameError("goal", goal, GOALS)
     _whole("points", points, 1)
@@ -167,18 +172,31 @@ def resolve(
     objective = str(objective or spec.objective)
     defaults = spec.objective_options if objective == spec.objective else {}
     agent_options = {"seed_points": min(seed_points, points), **(agent_options or {})}
+    made = spec_for(agent, goal, agent_options, audit=AUDIT)
     return ExploreSettings(
         goal=goal,
         objective=objective,
         objective_options={**defaults, **(objective_options or {})},
-        agent=spec_for(agent, goal, agent_options, audit=AUDIT),
+        agent=made,
         points=points,
         seconds=seconds,
         survey=survey,
         candidates=candidates,
         lookahead=lookahead,
         register_every=spec.register_every if register_every is None else register_every,
+        stop=_stop(stop or {}, made),
     )
+
+
+def _stop(stop: Mapping[str, Any], agent: AgentSpec) -> dict[str, float]:
+    """Return the criteria that end the run, checked."""
+    for name, value in stop.items():
+        if name not in TOLERANCES:
+            raise UnknownNameError("stopping criterion", name, TOLERANCES)
+        _positive(f"stop[{name!r}]", value)
+    if stop and agent.acquisition is None:
+        raise SpecError(f"agent {agent.kind!r} has no model that could tell when to stop; leave stop out")
+    return {name: float(value) for name, value in stop.items()}
 
 
 def _survey(spec: Any, description: Mapping[str, Any], size_nm: float | None, pixels: int | None) -> SurveySettings:

@@ -133,6 +133,7 @@ class ExplorationBlock(Block):
     agent: AgentSpec
     candidates: CandidateSpec
     budget: Budget
+    stop: dict[str, float]
     seeds: Seeds
     lookahead: Literal[0, 1]
     survey: SurveySettings

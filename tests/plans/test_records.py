@@ -15,7 +15,7 @@ from probeline.catalog.report.facts import Facts
 from probeline.catalog.report.maps import maps_section
 from probeline.plans import closed_loop
 from probeline.plans.explore import explore
-from probeline.plans.records import Record, calibration_record, decision_record, outcome_record
+from probeline.plans.records import Record, calibration_record, decision_record, outcome_record, stopping_record
 
 from .explorations import journalled
 
@@ -64,6 +64,7 @@ def test_the_page_of_the_record_lists_every_column():
     text = RECORD.read_text()
     records = {
         "optimization": decision_record("V"), "outcome": outcome_record("V"), "calibration": calibration_record(),
+        "stopping": stopping_record(),
     }  # fmt: skip
     for stream, record in records.items():
         (row,) = re.findall(rf"^\| `{stream}` \|.*$", text, re.MULTILINE)
