@@ -80,6 +80,11 @@ class LawAgent(CandidateAgent):
             for model, population in zip(self._models, self._current(), strict=True)
         }
 
+    def predictions(self) -> dict[str, Prediction]:
+        """Return what each law says of the candidates after everything ingested so far, by name."""
+        self._prepare()
+        return {model.law.title: told for model, told in zip(self._models, self._tell()[0], strict=True)}
+
     @one_thread
     def _prepare(self) -> None:
         outcomes = self._ledger.outcomes()

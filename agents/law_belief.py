@@ -20,6 +20,7 @@ _DRAWS = 256
 _NUMBERS = 2**22  # of a table of draws; more candidates have fewer draws
 _FEWEST = 8  # draws of a law that is improbable
 _FORGOTTEN = 1e-4  # probability below which a law adds nothing to the belief
+PARAMETERS = 0.002  # weight of a nat about parameters beside one about which law holds
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(16)
 
 
@@ -133,10 +134,11 @@ def mixture(share: Array, predictions: Sequence[Prediction], least: float) -> Be
 def information(share: Array, predictions: Sequence[Prediction]) -> Array:
     """Return what one more measurement is expected to tell, in nats, shape (candidate,).
 
-    By the chain rule, what it tells about which law holds (Box & Hill, Technometrics 9, 57 (1967),
-    doi:10.1080/00401706.1967.10490441, as the mutual information of Lindley, Ann. Math. Stat. 27, 986
-    (1956), doi:10.1214/aoms/1177728069, by Gauss-Hermite quadrature), plus what it tells about the
-    parameters of the law that holds (MacKay, Neural Comput. 4, 590 (1992),
+    First, which law holds: the expected fall of the entropy of the laws' probabilities (Box & Hill,
+    Technometrics 9, 57 (1967), doi:10.1080/00401706.1967.10490441, who bound it; here the mutual
+    information itself, Lindley, Ann. Math. Stat. 27, 986 (1956), doi:10.1214/aoms/1177728069, by
+    Gauss-Hermite quadrature). Then, with a small weight that decides once the law is known, what it
+    tells about the parameters of the law that holds (MacKay, Neural Comput. 4, 590 (1992),
     doi:10.1162/neco.1992.4.4.590; D-optimal where the law is linear in them). Each law's prediction is
     taken as normal.
     """
@@ -144,8 +146,7 @@ def information(share: Array, predictions: Sequence[Prediction]) -> Array:
     noise = np.stack([told.noise for told in predictions])
     variance = np.stack([told.variance for told in predictions]) + noise
     which = sum(p * _surprise(k, share, mean, variance) for k, p in enumerate(share) if p > 0)
-    parameters = share @ (0.5 * np.log(variance / noise))
-    return np.asarray(which) + parameters
+    return np.asarray(which) + PARAMETERS * (share @ (0.5 * np.log(variance / noise)))
 
 
 def _surprise(law: int, share: Array, mean: Array, variance: Array) -> Array:

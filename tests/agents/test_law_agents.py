@@ -54,6 +54,17 @@ def test_none_of_the_laws_is_an_answer():
     assert agent.probabilities()["none of these"] > 0.9
 
 
+def test_points_are_chosen_to_tell_laws_apart():
+    agent = agent_for("hypothesis", laws=[POWER, LINE], none_of_these=False, seed_points=1)
+    near = agent.register_suggestions([{"x": 1.0}, {"x": 0.9}])
+    agent.ingest([{"_id": point["_id"], "y": point["x"]} for point in near])
+    assert agent.spec.acquisition == "information"
+    assert agent.suggest()[0]["x"] > 1.8  # both agree around 1 and part farther out
+    said = agent.predictions()
+    assert set(said) == {"power", "line"}
+    assert said["power"].mean[-1] > 2 * said["line"].mean[-1]
+
+
 def test_an_inexact_law_is_corrected():
     truth = TRUTH + 1.5 * np.sin(5 * PROBLEM.points[:, 0])
     agent = agent_for("sgp", law=POWER)
