@@ -92,8 +92,7 @@ class CandidateAgent(ABC):
     def _noise(self, candidate: int) -> float:
         """Return the standard deviation of one outcome there that neither ``std`` nor its own sigma accounts for.
 
-        Where most outcomes state their sigma, scatter beyond it is part of ``std``. Elsewhere only a model that
-        learns the noise can tell: NaN, which an audit cannot be judged with.
+        Where most outcomes state theirs, that is part of ``std``. Else NaN, and no audit is made, unless a model tells.
         """
         stated = np.isfinite(self._ledger.outcomes().sigma)
         return 0.0 if len(stated) and stated.mean() > 0.5 else np.nan
@@ -291,13 +290,9 @@ class CandidateAgent(ABC):
 
     def _plain(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is known to matter of ``point``, as JSON values."""
-        name = self.problem.objective
-        known = (ID, *self.problem.dofs, name, f"{name}_sigma")
-        return {
-            key: value.item() if isinstance(value, np.generic) else value
-            for key, value in point.items()
-            if key in known
-        }
+        known = (ID, *self.problem.dofs, self.problem.objective, f"{self.problem.objective}_sigma")
+        found = {key: value for key, value in point.items() if key in known}
+        return {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
 
     @property
     def _sign(self) -> float:
@@ -344,7 +339,9 @@ class CandidateAgent(ABC):
         if number < spec.seed_points or len(self._ledger.results) < MODEL_POINTS:
             return "seed"
         if is_audit(spec.seed, spec.audit, number - spec.seed_points):
-            return "audit"
+            self._prepare()
+            if np.isfinite(self._noise(self._random())):  # else its score would mean nothing
+                return "audit"
         if spec.on_miscalibrated == "space_filling" and self.calibration().alarming:
             return "space_filling"
         return None
@@ -382,11 +379,15 @@ class CandidateAgent(ABC):
         self._explanations.append(explanation)
         return number
 
+    def _random(self) -> int:
+        """Return the admissible candidate that is next in the seed order."""
+        return int(self._order[self._ledger.admissible[self._order]][0])
+
     def _chosen(self, source: str | None, score: NDArray[np.float64]) -> int:
-        """Return the admissible candidate that is next in the seed order, or scores best; equal ones in that order."""
-        ordered = self._order[self._ledger.admissible[self._order]]
+        """Return the admissible candidate that is next in the seed order, or scores best, equal ones in that order."""
         if source in ("seed", "audit"):
-            return int(ordered[0])
+            return self._random()
+        ordered = self._order[self._ledger.admissible[self._order]]
         if source == "space_filling":
             score = farthest(self.problem.coordinates, self._ledger.used())
         return int(ordered[np.nanargmax(score[ordered])])

@@ -10,16 +10,28 @@ from probeline.agents.audit import is_audit
 from probeline.agents.base import seed_order
 from probeline.agents.check import check_agent, drive, landscape
 from probeline.agents.spec import make_agent, parse_spec, rebuild_agent, spec_for
+from probeline.agents.surrogate_agents import GPAgent
 from probeline.analysis.calibration import audits_of, judge
 from probeline.core.errors import SpecError
 
-from .worlds import agent_on, run, small_problem
+from .worlds import agent_on, small_problem
 
 QUICK = {"dkl": {"components": 4, "hidden": 4, "steps": 2}, "patch_gp": {"components": 4}, "gp": {}}
 OLD = {  # as runs were recorded before there were audits
     "version": 1, "kind": "gp", "seed": 3, "seed_points": 4, "acquisition": "log_ei", "direction": "max",
     "options": {"beta": 2.0, "threshold": None, "quantile": 0.9, "neighbours": 5},
 }  # fmt: skip
+
+
+def observed(agent, problem, steps, value_of, sigma=0.1):
+    """Drive an agent with outcomes of stated sigma; return the decisions' explanations and outcomes."""
+    told, outcomes = {}, []
+    for _ in range(steps):
+        point = agent.suggest()[0]
+        why = told[point["_id"]] = agent.explain(point)
+        outcomes.append((point["_id"], float(value_of(why["candidate"])), sigma))
+        agent.ingest([{"_id": point["_id"], "area": outcomes[-1][1], "area_sigma": sigma}])
+    return told, outcomes
 
 
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.3, 0.5])
@@ -40,15 +52,15 @@ def test_audits_fall_in_step_with_nothing():
 
 def test_an_audit_measures_the_next_candidate_of_the_seed_order(problem):
     agent = agent_on(problem, "gp", seed_points=4, audit=0.5)
-    told = drive(agent, problem, 24)
+    told, _ = observed(agent, problem, 24, landscape(problem).__getitem__)
     order, used = seed_order(problem, 0).tolist(), set()
-    for number, entry in enumerate(told):
+    for number, entry in told.items():
         audit = number >= 4 and is_audit(0, 0.5, number - 4)
         assert entry["source"] == ("seed" if number < 4 else "audit" if audit else "agent")
         if entry["source"] != "agent":
             assert entry["candidate"] == next(c for c in order if c not in used)
         used.add(entry["candidate"])
-    assert sum(entry["source"] == "audit" for entry in told) == 10
+    assert sum(entry["source"] == "audit" for entry in told.values()) == 10
 
 
 def test_audits_are_a_random_sample_of_what_is_not_measured():
@@ -57,7 +69,8 @@ def test_audits_are_a_random_sample_of_what_is_not_measured():
     truth, ranks = landscape(problem), []
     for seed in range(20):
         agent, used = agent_on(problem, "gp", seed=seed, seed_points=3, audit=0.5), []
-        for entry in drive(agent, problem, 13):
+        told, _ = observed(agent, problem, 13, truth.__getitem__)
+        for entry in told.values():
             if entry["source"] == "audit":
                 free = np.delete(truth, used)
                 ranks.append(np.mean(free < truth[entry["candidate"]]))
@@ -96,17 +109,6 @@ def test_agents_without_a_model_have_no_audits():
         spec_for("gp", "optimum", {"audit": 0.1, "on_miscalibrated": "panic"})
 
 
-def observed(agent, problem, steps, value_of, sigma=0.1):
-    """Drive an agent with outcomes of stated sigma; return the decisions' explanations and outcomes."""
-    told, outcomes = {}, []
-    for _ in range(steps):
-        point = agent.suggest()[0]
-        why = told[point["_id"]] = agent.explain(point)
-        outcomes.append((point["_id"], float(value_of(why["candidate"])), sigma))
-        agent.ingest([{"_id": point["_id"], "area": outcomes[-1][1], "area_sigma": sigma}])
-    return told, outcomes
-
-
 def test_the_verdict_follows_from_what_is_recorded(problem):
     truth, rng = landscape(problem), np.random.default_rng(0)
     agent = agent_on(problem, "gp", seed_points=6, audit=0.3)
@@ -140,9 +142,22 @@ def test_space_is_filled_while_the_predictions_cannot_be_relied_on(problem):
 
 def test_batches_have_audits_that_do_not_count_twice(problem):
     agent = agent_on(problem, "gp", seed_points=4, audit=0.5)
-    run(agent, problem, 4)
     truth = landscape(problem)
+    observed(agent, problem, 4, truth.__getitem__)
     points = agent.suggest(8)
     assert sum(agent.explain(point)["source"] == "audit" for point in points) == 4
     agent.ingest([{"_id": p["_id"], "area": truth[agent.explain(p)["candidate"]], "area_sigma": 0.1} for p in points])
     assert agent.calibration().n <= 1
+
+
+class Silent(GPAgent):
+    """Does not say what noise it believes in."""
+
+    def _noise(self, candidate):
+        return math.nan
+
+
+def test_where_the_noise_is_unknown_there_is_no_audit(problem):
+    agent = Silent(spec_for("gp", "optimum", {"seed_points": 3, "audit": 0.5}), problem)
+    assert {entry["source"] for entry in drive(agent, problem, 12)} == {"seed", "agent"}
+    assert agent.calibration().n == 0

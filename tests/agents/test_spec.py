@@ -32,7 +32,16 @@ def test_a_specification_is_complete_and_names_no_device():
         "direction": "max",
         "audit": 0.0,
         "on_miscalibrated": "warn",
-        "options": {"beta": 2.0, "threshold": None, "quantile": 0.9, "neighbours": 5, "components": 24},
+        "travel": 0.0,
+        "options": {
+            "beta": 2.0,
+            "threshold": None,
+            "quantile": 0.9,
+            "neighbours": 5,
+            "kernel": "matern",
+            "ard": False,
+            "components": 24,
+        },
     }
 
 
