@@ -13,6 +13,7 @@ from .commands.explorations import demo, explore, resume
 from .commands.instruments import describe, instruments
 from .commands.runs import export, replay, report, runs, show, why
 from .commands.shared import FAILED, INTERRUPTED, REFUSED, complain
+from .commands.trial import trial
 from .core.errors import InterruptedRun, ProbelineError, RefusedError
 from .core.interruption import interrupt_once
 
@@ -20,7 +21,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 catalogs = typer.Typer(no_args_is_help=True, help="What concerns a catalogue as a whole.")
 app.add_typer(catalogs, name="catalog")
 for command in (
-    explore, demo, runs, recover, show, replay, why, resume, report, export, serve, instruments, describe,
+    explore, demo, runs, recover, show, replay, why, resume, report, export, serve, instruments, describe, trial,
 ):  # fmt: skip
     app.command()(command)
 catalogs.command()(relocate)
