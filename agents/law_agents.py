@@ -150,6 +150,7 @@ class LawAgent(CandidateAgent):
         """Return the variance that one further measurement is expected to add, shape (candidate,)."""
         return self._share() @ np.stack([told.noise for told in self._tell()[0]])
 
+    @one_thread
     def _score(self, rng: np.random.Generator) -> Array:
         _, belief = self._tell()
         after = belief

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..core.errors import SpecError
 from ..core.rng import generator
 from .laws import Law
+from .ledger import LARGEST
 from .priors import AnyPrior, LogNormal, Normal
 from .problem import Problem
 from .structured import Spread, Structured, Waves
@@ -124,9 +125,10 @@ def _drawn(law: Law, settings: dict[str, np.ndarray], problem: Problem) -> np.nd
     # The same draws for every agent: what is known beforehand does not depend on its seed.
     z = generator(0, "typical size", law.title).standard_normal((_TRIED, len(law.parameters)))
     values = law.values({name: column[some] for name, column in settings.items()}, z)
-    good = np.isfinite(values).all(axis=1)
+    usable = np.abs(values) <= LARGEST
+    good = usable.all(axis=1)
     if good.mean() < 0.5:
-        worst = int(some[np.argmin(np.isfinite(values).mean(axis=0))]) if settings else 0
+        worst = int(some[np.argmin(usable.mean(axis=0))]) if settings else 0
         place = ", ".join(
             f"{name} = {value:g}" for name, value in zip(problem.dofs, problem.points[worst], strict=True)
         )
