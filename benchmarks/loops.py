@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from time import process_time
 from typing import Any
 
@@ -14,6 +15,7 @@ from probeline.agents.protocols import Agent
 from probeline.agents.spec import AgentSpec, make_agent, spec_for
 from probeline.analysis.scoring import distinct_optima, prediction_scores, simple_regret
 from probeline.core.digest import digest
+from probeline.trial.loop import closed_loop
 
 from .tasks import Task
 
@@ -107,13 +109,10 @@ def run_loop(task: Task, agent: str, goal: str, budgets: Sequence[int]) -> Loop:
     goal = goal if spec.acquisition else ANY_GOAL
     order, values, records = [], [], []
     spent, decided = 0.0, 0
-    for number in range(1, max(budgets) + 1):
-        began = process_time()
-        (suggestion,) = made.suggest(1)
-        spent += process_time() - began
-        candidate = task.problem.nearest(*(suggestion[name] for name in task.problem.dofs))
-        order.append(candidate)
-        spent += _tell(made, task, suggestion, candidate, values)
+    for number, step in enumerate(islice(closed_loop(made, task.problem, task.measure), max(budgets)), 1):
+        order.append(step.candidate)
+        values.append(step.scalar.value if step.scalar.flag == "ok" else np.nan)
+        spent += step.cpu_s
         decided += 1
         if number == SEED_POINTS:
             spent, decided = 0.0, 0
@@ -151,23 +150,6 @@ def regression_records(task: Task, loop: Loop, budgets: Sequence[int]) -> list[R
         about = (task.name, REGRESSION, ANY_GOAL, task.seed, budget, "")
         records.append(Record(*about, **scores, failed=int((~good).sum()), **costs))
     return records
-
-
-def _tell(agent: Agent, task: Task, suggestion: Any, candidate: int, values: list[float]) -> float:
-    """Measure, tell the agent, note the value; return the agent's CPU-seconds."""
-    scalar = task.measure(candidate)
-    good = scalar.flag == "ok"
-    values.append(scalar.value if good else np.nan)
-    name = task.problem.objective
-    outcome = {name: scalar.value}
-    if np.isfinite(scalar.sigma):
-        outcome[f"{name}_sigma"] = scalar.sigma
-    began = process_time()
-    if good:
-        agent.ingest([{**suggestion, **outcome}])
-    else:
-        agent.register_failures([suggestion])
-    return process_time() - began
 
 
 def _recommended(agent: Agent, task: Task) -> int:
