@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..player import rows_of
 from .facts import Decision, Facts, column
 from .numbers import NONE, duration, measured, number, pretty_unit, with_unit
 from .pictures import Section, Table
@@ -58,7 +59,15 @@ def budget_section(facts: Facts) -> Section:
     pulses = _pulses(facts)
     if pulses is not None:
         rows.append(["bias steps applied", str(pulses)])
+    if left := rows_of(facts.run, "stopping"):
+        rows.append(["left to learn, by the agent", _left(left[-1])])
     return Section("Spent", tables=[Table(_KEY_VALUE, rows)])
+
+
+def _left(row: Mapping[str, Any]) -> str:
+    """Return what measuring on promises, and which criteria for stopping hold."""
+    text = f"an improvement by {row['improvement']:.2g} standard deviations, {row['variance']:.0%} of the variance"
+    return f"{text}: enough by {row['met']}" if row["met"] else text
 
 
 def spent_seconds(facts: Facts) -> float:

@@ -67,6 +67,7 @@ def test_the_summary_and_the_report_say_it(run, tmp_path):
     text = report(run, tmp_path / "page.html").read_text()
     assert f"{found.verdict} ({found.n} audits)" in text
     assert "only the 4 audits (diamonds) were drawn at random" in text
+    assert "left to learn, by the agent" in text
 
 
 def test_an_exploration_audits_a_tenth_unless_told_otherwise(pfm):
