@@ -1,6 +1,6 @@
-"""How often ``probeline trial`` reports a relation between image and property where there is none.
+"""How often ``probeline trial`` reports a relation, or time saved, where there is none.
 
-Run as ``python -m benchmarks.trial_nulls [WORLDS]``; prints a table in Markdown.
+Run as ``python -m benchmarks.trial_nulls [WORLDS]``; prints tables in Markdown.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from probeline.sim.pfm.backend import open_world
 from probeline.sim.pfm.driver import PFMDriver
 from probeline.sim.pfm.truth import open_truth
 from probeline.trial.choosing import MeasuredMap
+from probeline.trial.contest import OPTIMUM, Attempt, entrants
 from probeline.trial.objective import PropertyMap
 from probeline.trial.relation import LEVEL, find_relation
-from probeline.trial.task import patch_pixels, problem_of
+from probeline.trial.saving import judge
+from probeline.trial.task import BEST_SHARE, patch_pixels, problem_of
 
 Array = NDArray[np.float64]
 Pair = tuple[Array, Array]
@@ -123,6 +125,24 @@ def _row(name: str, count: int, worlds: int) -> str:
     return f"| {name} | {worlds} | {100 * count / worlds:.1f} % | {100 * low:.1f} to {100 * high:.1f} % |"
 
 
+def false_savings(worlds: int, seeds: int) -> str:
+    """Return the row of a trial in which agents are no better than chance.
+
+    Everybody finds one of the best 1 % as chance has it, within 60 points.
+    """
+    field, yes = entrants(has_image=True), 0
+    for world in range(worlds):
+        rng = generator(world, "trial null", seeds)
+        points = {entrant: np.minimum(rng.geometric(BEST_SHARE, seeds), 60) for entrant in field}
+        attempts = {who: [Attempt(int(n), bool(n < 60), 0.0) for n in taken] for who, taken in points.items()}
+        yes += judge(OPTIMUM, attempts).answer == "yes"
+    return _row(f"agents that choose by chance, {seeds} seeds", yes, worlds)
+
+
 if __name__ == "__main__":
-    for line in lines(int(sys.argv[1]) if len(sys.argv) > 1 else 300):
+    asked = int(sys.argv[1]) if len(sys.argv) > 1 else 300
+    for line in lines(asked):
         print(line, flush=True)
+    print("| trial | trials | says yes | 95 % interval |\n| --- | --- | --- | --- |")
+    for number in (10, 20):
+        print(false_savings(asked, number), flush=True)

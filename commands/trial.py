@@ -70,6 +70,8 @@ def _run(chosen: MeasuredMap, seeds: int, further: Sequence[str]) -> Trial:
 
         def progress(what: str, done: int, total: int) -> None:
             if what not in shown:
+                for finished in shown.values():
+                    bar.update(finished, total=1, completed=1)
                 shown[what] = bar.add_task(what, total=total)
             bar.update(shown[what], completed=done)
 

@@ -89,11 +89,12 @@ def _goal(trial: Trial, answer: GoalAnswer) -> str:
     best, rival = answer.best, answer.of(answer.baseline)
     unit = trial.chosen.sought.unit
     if answer.goal == OPTIMUM:
-        aim = f"Best place (one of the best 1 %: at least {trial.task.tolerance:.4g} {unit})"
+        least = f"{trial.task.tolerance:.4g} {unit}".rstrip()
+        aim = f"Best place (one of the best 1 %: at least {least})"
     else:
         share = 100 * trial.target / trial.spread
-        aim = f"Map (error {trial.target:.3g} {unit}, {share:.0f} % of its spread)"
-        if share > _UNPREDICTABLE:
+        aim = f"Map (error {f'{trial.target:.3g} {unit}'.rstrip()}, {share:.0f} % of its spread)"
+        if share > _UNPREDICTABLE and answer.answer != "yes":
             return f"{aim}: {answer.answer}. So few points hardly predict this map, whoever chooses them."
     if best.reached == 0 and rival.reached == 0:
         return f"{aim}: {answer.answer}. Nobody got there within {trial.task.budget} points."
@@ -104,7 +105,7 @@ def _goal(trial: Trial, answer: GoalAnswer) -> str:
     )
     if answer.answer == "yes" and best.saved_best and best.entrant.sees_image and not rival.entrant.sees_image:
         line += f" It pays where the image takes less time than {best.saved_best.mean_difference:.0f} points."
-    return line.replace(" )", ")")
+    return line
 
 
 def _relation(relation: Relation | str) -> str:
