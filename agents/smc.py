@@ -13,7 +13,7 @@ Array = NDArray[np.float64]
 
 _KEPT = 0.5  # effective share of the population that a step in temperature keeps
 _MOVES = 8  # per temperature
-_STAGES = 60  # at most; hostile data end in a population of one, not in an endless loop
+_STAGES = 40  # at most; hostile data end in a population of one, not in an endless loop
 
 
 @dataclass(frozen=True)
