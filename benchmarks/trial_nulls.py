@@ -80,6 +80,8 @@ WORLDS: dict[str, Draw] = {
     "both smooth over a third of the map": fields(12, 12, noise=0.05),
     "the same, both tilted": fields(12, 12, noise=0.05, tilt=3.0),
     "both smooth over half of the map": fields(20, 20, noise=0.02),
+}
+TWINS: dict[str, Draw] = {
     "twin, hidden defects (null_hidden)": film("null_hidden"),
     "twin, trend only (null_trend)": film("null_trend"),
 }
@@ -110,14 +112,19 @@ def lines(worlds: int) -> Iterator[str]:
     """Yield the rows of the table."""
     yield "| world | worlds | reports | 95 % interval |"
     yield "| --- | --- | --- | --- |"
-    for kind, drawn, number in (("no relation", WORLDS, worlds), ("relation", RELATED, worlds // 4)):
-        total, all_worlds = 0, 0
+    total, of = 0, 0
+    for drawn, number in ((WORLDS, worlds), (TWINS, worlds // 3)):  # a twin takes long to make
         for name, draw in drawn.items():
-            count = sum(p_value(draw(seed), seed) <= LEVEL for seed in range(number))
-            total, all_worlds = total + count, all_worlds + number
-            yield _row(f"{kind}: {name}", count, number)
-        if kind == "no relation":
-            yield _row("**no relation, all**", total, all_worlds)
+            count = _reports(draw, number)
+            total, of = total + count, of + number
+            yield _row(f"no relation: {name}", count, number)
+    yield _row("**no relation, all**", total, of)
+    for name, draw in RELATED.items():
+        yield _row(f"relation: {name}", _reports(draw, worlds // 4), worlds // 4)
+
+
+def _reports(draw: Draw, worlds: int) -> int:
+    return sum(p_value(draw(seed), seed) <= LEVEL for seed in range(worlds))
 
 
 def _row(name: str, count: int, worlds: int) -> str:
