@@ -244,9 +244,7 @@ def loop_table(worlds: int, first: int, console: Console) -> Table:
         "miscalibrated",
         _MEAN,
     )
-    return Table(
-        f"Loops of {DECISIONS} decisions of the agent gp, at the end; {worlds} worlds each", header, tuple(rows)
-    )
+    return Table(f"Loops of {DECISIONS} decisions of the agent gp; verdicts at the end", header, tuple(rows))
 
 
 _MEAN = "no better than the mean"
