@@ -80,19 +80,18 @@ class ClosedLoop:
         self._scalarizer, self._options = scalarizer, options
         self._factory, self._tap, self._prior = factory, tap, prior
         self._parts = contextlib.ExitStack()
-        self._decisions = decision_record(unit)
-        self._outcomes = outcome_record(unit)
+        self._decisions, self._outcomes = decision_record(unit), outcome_record(unit)
         self._progress = progress_record(unit)
         self._audits = Audits(settings.agent.on_miscalibrated, prior)
         self._stopping = Stopping(settings)
-        self._target = target_record(instrument.spec.kind)
-        self._unit = unit
+        self._target, self._unit = target_record(instrument.spec.kind), unit
         self._best = math.nan
         self._done = self._decision = self._refusals = 0
         self._started = self._clock = self._last_cost = 0.0
         if prior is not None:
             self._best, self._last_cost = prior.best, prior.last_cost
             self._done, self._decision, self._refusals = prior.done, len(prior.decisions), prior.refusals
+        self._asked: tuple[int, Future] | None = None  # maps that were asked for, after how many decisions
         self._open = False  # whether a decision was taken and the next one not yet
         self.reason = ""
 
@@ -138,13 +137,14 @@ class ClosedLoop:
         self._posteriors = self._parts.enter_context(contextlib.closing(maps))
         worker = self._parts.enter_context(contextlib.closing(AgentWorker(lambda: self._agent(problem))))
         over = self._decision > 0 and (yield from self._finished())
-        pending = None if over else worker.submit("suggest", 1)
+        pending = None if over else worker.decide()
         while pending is not None:
             yield from bps.checkpoint()
-            suggestion, explanation, parked = yield from self._decide(worker, pending)
+            parked = yield from self._wait_for_agent(pending)
+            suggestion, explanation = pending.result()
             verdict = yield from self._record_decision(problem, suggestion, explanation, parked)
             ahead = self._settings.lookahead and self._more(verdict)
-            following = worker.submit("suggest", 1) if ahead else None
+            following = worker.decide() if ahead else None
             if isinstance(verdict, Admitted):
                 yield from self._measure(worker, problem, verdict, suggestion)
             else:
@@ -153,8 +153,10 @@ class ClosedLoop:
             self._open = False
             if (yield from self._finished()):
                 break
-            pending = following or worker.submit("suggest", 1)
-        yield from self._record_posterior(worker, self._decision)
+            pending = following or worker.decide()
+        yield from self._record_posterior()
+        self._asked = self._decision, worker.submit("posterior")
+        yield from self._record_posterior()
 
     def _agent(self, problem: Problem) -> Any:
         """Return the agent, which in a resumed run knows all that was taken over."""
@@ -232,14 +234,6 @@ class ClosedLoop:
             admissible=admissible_pixels(survey.x, survey.y, self._instrument.spec.envelope),
         )
 
-    def _decide(self, worker: AgentWorker, pending: Future) -> Plan:
-        """Wait for the suggestion and why it was made."""
-        parked = yield from self._wait_for_agent(pending)
-        (suggestion,) = pending.result()
-        explained = worker.submit("explain", suggestion)
-        parked |= yield from self._wait_for_agent(explained)
-        return dict(suggestion), explained.result(), parked
-
     def _wait_for_agent(self, future: Future) -> Plan:
         """Wait for ``future``; a real instrument that waits too long is parked meanwhile. Return whether it was."""
         if not self._instrument.link.description["virtual_clock"]:
@@ -299,6 +293,7 @@ class ClosedLoop:
         else:
             learned = worker.submit("register_failures", [suggestion])
         yield from self._learn(learned)
+        yield from self._record_posterior()
         status = "ok" if good else "abandoned" if scalar.flag == "abandoned" else "failed"
         yield from self._record_outcome(status, scalar.flag, scalar, self._last_cost, ended)
         if good:
@@ -307,7 +302,9 @@ class ClosedLoop:
         self._done += 1
         self._refusals = 0
         if self._done % POSTERIOR_EVERY == 0 and self._done < self._settings.points:
-            yield from self._record_posterior(worker, self._decision + 1)
+            self._asked = self._decision + 1, worker.submit("posterior")
+            if not self._settings.lookahead:  # otherwise they are made while the instrument measures
+                yield from self._record_posterior()
 
     def _measured_value(self, point: Admitted) -> Plan:
         """Measure at ``point`` and return the scalar of the recorded event and the clock (s) at its end."""
@@ -381,9 +378,11 @@ class ClosedLoop:
             self.reason = self._stopping.reason or out_of_time(self._settings, spent, cost)
         return bool(self.reason)
 
-    def _record_posterior(self, worker: AgentWorker, made: int) -> Plan:
-        """Record what the agent believes after ``made`` decisions."""
-        future = worker.submit("posterior")
+    def _record_posterior(self) -> Plan:
+        """Record what the agent believed when it was asked, if it was."""
+        if self._asked is None:
+            return
+        (made, future), self._asked = self._asked, None
         yield from self._wait_for_agent(future)
         maps = future.result()
         yield from emit(

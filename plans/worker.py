@@ -33,6 +33,19 @@ class AgentWorker:
         """Queue ``agent.method(*args)`` behind all earlier calls and return its Future."""
         return self._thread.submit(lambda: getattr(self._agent.result(), method)(*args))
 
+    def decide(self) -> Future:
+        """Queue a decision and return its Future: the suggestion and why it was made.
+
+        In one call, so that nothing queued in between delays the explanation.
+        """
+
+        def suggested() -> tuple[dict[str, Any], dict[str, Any]]:
+            agent = self._agent.result()
+            (suggestion,) = agent.suggest(1)
+            return dict(suggestion), agent.explain(suggestion)
+
+        return self._thread.submit(suggested)
+
     def close(self) -> None:
         """Take no more calls; one that never returns keeps nobody waiting."""
         self._thread.close()
