@@ -212,6 +212,12 @@ class SurrogateAgent(CandidateAgent):
             return np.full(len(self.problem), mean), np.full(len(self.problem), np.nan)
         return belief.mean, belief.std
 
+    def _noise(self, candidate: int) -> float:
+        stated = super()._noise(candidate)
+        if np.isfinite(stated) or self._fit is None:
+            return stated
+        return float(np.sqrt(self._fit.hyper.noise) * self._fit.scaling.spread)
+
     def _merit(self) -> Array:
         belief = self._belief_now()
         return super()._merit() if belief is None else belief.mean

@@ -157,3 +157,12 @@ def test_a_cost_is_refused_where_it_cannot_be_weighed(acquisition):
         agent_on(small_problem(), "gp", acquisition=acquisition, travel=0.1)
     with pytest.raises(SpecError, match="not against None"):
         agent_on(small_problem(), "random", travel=0.1)
+
+
+def test_outcomes_without_sigma_are_audited_with_the_noise_that_was_fitted(problem):
+    agent, rng = agent_on(problem, "gp", seed_points=6, audit=0.3), np.random.default_rng(2)
+    run(agent, problem, 26, truth=landscape(problem) + 0.2 * rng.normal(size=len(problem)))
+    told = [agent.explain({"_id": number}) for number in range(26)]
+    audits = [entry["noise"] for entry in told if entry["source"] == "audit"]
+    assert len(audits) == 6
+    assert 0.1 < audits[-1] < 0.4
