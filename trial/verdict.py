@@ -114,8 +114,8 @@ def _relation(relation: Relation | str) -> str:
     said = "related" if relation.found else "no relation seen"
     return (
         f"Image and property: {said} (p = {relation.p_value:.3g}, reported up to {LEVEL:g}, against "
-        f"{relation.permutations} permutations of the map that are as smooth as it is); knowing the image changes the "
-        f"squared error of predictions by {-100 * relation.gain:+.0f} %."
+        f"{relation.permutations} permutations of the map that are as smooth as it is and shifts of the image); "
+        f"knowing the image changes the squared error of predictions by {-100 * relation.gain:+.0f} %."
     )
 
 
