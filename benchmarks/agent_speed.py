@@ -21,10 +21,10 @@ from rich.console import Console
 from rich.table import Table
 from scipy.ndimage import gaussian_filter
 
+from probeline.agents.gaussian.agents import fit_counts
 from probeline.agents.problem import CandidateSpec, Problem, build_problem
 from probeline.agents.protocols import Agent
 from probeline.agents.spec import make_agent, spec_for
-from probeline.agents.surrogate_agents import fit_counts
 
 PIXELS = 127  # 113 x 113 candidates inside a margin of 7 pixels
 AGENTS = ("random", "space_filling", "greedy_channel", "gp", "patch_gp", "dkl")

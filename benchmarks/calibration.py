@@ -21,9 +21,9 @@ from rich.console import Console
 from scipy.spatial.distance import cdist
 from scipy.stats import binomtest
 
+from probeline.agents.gaussian.agents import GPAgent
 from probeline.agents.problem import Problem, grid_problem
 from probeline.agents.spec import make_agent, spec_for
-from probeline.agents.surrogate_agents import GPAgent
 from probeline.analysis.calibration import Audit, Calibration, judge
 from probeline.core.rng import generator
 

@@ -21,9 +21,9 @@ from scipy.stats import norm
 
 from benchmarks.agent_speed import one_by_one, peak_mb
 from probeline.agents.acquisition import log_ei
+from probeline.agents.gaussian.agents import fit_counts
 from probeline.agents.problem import Problem, grid_problem
 from probeline.agents.spec import make_agent, spec_for
-from probeline.agents.surrogate_agents import fit_counts
 
 EDGE = 256
 NOISE = 0.05

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from probeline.agents.law_agents import HypothesisAgent
-from probeline.agents.laws import known_law
+from probeline.agents.laws.agents import HypothesisAgent
+from probeline.agents.laws.law import known_law
 from probeline.core.rng import generator
 
 from .law_worlds import World, dofs, hypothesis, tell

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probeline.agents.expressions import Expression
-from probeline.agents.law_agents import HypothesisAgent
-from probeline.agents.law_library import LIBRARY
+from probeline.agents.laws.agents import HypothesisAgent
+from probeline.agents.laws.expressions import Expression
+from probeline.agents.laws.library import LIBRARY
 from probeline.agents.problem import Problem, grid_problem
 from probeline.agents.spec import make_agent, spec_for
 from probeline.core.rng import generator

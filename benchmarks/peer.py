@@ -14,7 +14,7 @@ from gpytorch.kernels import MaternKernel
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.settings import fast_pred_var
 
-from probeline.agents.features import build_features
+from probeline.agents.gaussian.features import build_features
 from probeline.agents.problem import Problem
 
 COMPONENTS = 24

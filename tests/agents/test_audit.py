@@ -9,8 +9,8 @@ import pytest
 from probeline.agents.audit import is_audit
 from probeline.agents.base import seed_order
 from probeline.agents.check import check_agent, drive, landscape
+from probeline.agents.gaussian.agents import GPAgent
 from probeline.agents.spec import make_agent, parse_spec, rebuild_agent, spec_for
-from probeline.agents.surrogate_agents import GPAgent
 from probeline.analysis.calibration import audits_of, judge
 from probeline.core.errors import SpecError
 

@@ -70,7 +70,7 @@ def test_a_restored_agent_goes_on_to_the_bit(problem, tmp_path, kind):
 
 def test_restoring_repeats_no_fit(saved, monkeypatch):
     problem, path, agent = saved
-    monkeypatch.setattr("probeline.agents.surrogate.fit", lambda *_: pytest.fail("fitted again"))
+    monkeypatch.setattr("probeline.agents.gaussian.process.fit", lambda *_: pytest.fail("fitted again"))
     np.testing.assert_array_equal(load_checkpoint(path, problem).posterior()["mean"], agent.posterior()["mean"])
 
 

@@ -106,7 +106,7 @@ def test_what_is_taken_over_is_judged_again(pfm):
 
 def overconfident(monkeypatch):
     """Let the surrogate state a hundredth of its uncertainty, about a mean that is off."""
-    from probeline.agents.surrogate_agents import SurrogateAgent
+    from probeline.agents.gaussian.agents import SurrogateAgent
 
     predict = SurrogateAgent._predict
 

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from probeline.agents.external import ExternalAgent
+from probeline.agents.adapters.external import ExternalAgent
 from probeline.catalog import decisions
 from probeline.plans.explore import explore_with
 from probeline.plans.settings import resolve

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
+from probeline.agents.adapters.external import ExternalAgent
 from probeline.agents.check import landscape
-from probeline.agents.external import ExternalAgent
 from probeline.agents.protocols import Agent
 from probeline.core.errors import RefusedError
 
-from .worlds import small_problem
+from ..worlds import small_problem
 
 
 class Scripted:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from ..core.errors import SpecError
-from .ledger import Outcomes
+from ...core.errors import SpecError
+from ..ledger import Outcomes
 from .smc import Population
 from .structured import Structured
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from probeline.agents.expressions import DEEPEST, LONGEST, Expression
+from probeline.agents.laws.expressions import DEEPEST, LONGEST, Expression
 from probeline.core.errors import SpecError
 
 

@@ -3,15 +3,15 @@ import sys
 import numpy as np
 import pytest
 
+from probeline.agents.adapters.regressor import RegressorAgent
 from probeline.agents.check import check_agent, landscape
-from probeline.agents.regressor import RegressorAgent
 from probeline.agents.spec import AgentSpec, make_agent, spec_for
 from probeline.core.errors import SpecError, UnknownNameError
 
-from .worlds import run
+from ..worlds import run
 
 FIVE_LINES = """
-from probeline.agents.regressor import RegressorAgent
+from probeline.agents.adapters.regressor import RegressorAgent
 from sklearn.{module} import {name}
 class Mine(RegressorAgent):
     def regressor(self, seed):

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import RefusedError
-from .baselines import MeanPredictor
-from .ledger import ID
-from .problem import Problem
-from .protocols import Optimizer
-from .spec import AgentSpec
+from ...core.errors import RefusedError
+from ..baselines import MeanPredictor
+from ..ledger import ID
+from ..problem import Problem
+from ..protocols import Optimizer
+from ..spec import AgentSpec
 
 
 class ExternalAgent(MeanPredictor):

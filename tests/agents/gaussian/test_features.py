@@ -5,10 +5,10 @@ import sys
 import numpy as np
 import pytest
 
-from probeline.agents.features import build_features
+from probeline.agents.gaussian.features import build_features
 from probeline.agents.problem import CandidateSpec, build_problem
 
-from .worlds import small_problem
+from ..worlds import small_problem
 
 
 def test_components_keep_distances_of_every_window(problem):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from probeline.agents.law_library import LIBRARY
-from probeline.agents.laws import Law, known_law
-from probeline.agents.priors import LogNormal, Normal, Uniform
+from probeline.agents.laws.law import Law, known_law
+from probeline.agents.laws.library import LIBRARY
+from probeline.agents.laws.priors import LogNormal, Normal, Uniform
 from probeline.agents.problem import grid_problem
 from probeline.core.errors import SpecError, UnknownNameError
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.errors import RefusedError
-from .ledger import ID
-from .problem import Problem
-from .protocols import Agent
+from ...core.errors import RefusedError
+from ..ledger import ID
+from ..problem import Problem
+from ..protocols import Agent
 
 Array = NDArray[np.float64]
 

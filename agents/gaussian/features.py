@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.blas import one_thread
+from ...core.blas import one_thread
+from ..problem import Problem
 from .kernels import Group, Kernel
-from .problem import Problem
 
 
 @dataclass(frozen=True)

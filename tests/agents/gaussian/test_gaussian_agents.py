@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from probeline.agents import surrogate_agents
 from probeline.agents.check import landscape
+from probeline.agents.gaussian import agents
+from probeline.agents.gaussian.agents import fit_counts
+from probeline.agents.gaussian.process import GaussianProcess
 from probeline.agents.problem import grid_problem
 from probeline.agents.spec import ACQUISITIONS
-from probeline.agents.surrogate import GaussianProcess
-from probeline.agents.surrogate_agents import fit_counts
 from probeline.core.errors import SpecError
 
-from .worlds import agent_on, run, small_problem
+from ..worlds import agent_on, run, small_problem
 
 
 def test_fits_thin_out():
@@ -94,7 +94,7 @@ def test_a_failed_fit_falls_back_and_is_recorded(problem, monkeypatch):
         fit = whole(self, outcomes)
         return fit.standing_in(4) if len(outcomes) == 4 else fit
 
-    monkeypatch.setattr(surrogate_agents.GaussianProcess, "fit", broken)
+    monkeypatch.setattr(agents.GaussianProcess, "fit", broken)
     entry = agent.explain(agent.suggest()[0])
     assert entry["source"] == "fallback"
     assert np.isfinite(entry["mean"])

@@ -12,16 +12,16 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..core.digest import digest
-from ..core.rng import generator
-from . import acquisition
-from .base import MODEL_POINTS, CandidateAgent
+from ...core.digest import digest
+from ...core.rng import generator
+from .. import acquisition
+from ..base import MODEL_POINTS, CandidateAgent
+from ..ledger import Outcomes
+from ..problem import Problem
+from ..spec import AgentSpec
 from .features import Features, build_features
 from .kernels import Shape, Warp
-from .ledger import Outcomes
-from .problem import Problem
-from .spec import AgentSpec
-from .surrogate import Belief, Fit, GaussianProcess
+from .process import Belief, Fit, GaussianProcess
 
 Array = NDArray[np.float64]
 ANCHORS = 256  # candidates that stand for all in joint quantities

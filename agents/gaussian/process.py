@@ -17,11 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..core.digest import digest
+from ...core.digest import digest
+from ..ledger import Outcomes
 from .features import Features
 from .fitting import Hyper, Training, fit, initial
 from .kernels import Warp
-from .ledger import Outcomes
 from .roots import Conditioned, Prior, exactly, through_places
 
 FLOOR = 1e-6  # smallest noise variance, in units of the outcomes' variance

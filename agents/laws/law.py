@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from ..core.errors import SpecError, UnknownNameError
-from ..core.units import si_factor, si_unit
+from ...core.errors import SpecError, UnknownNameError
+from ...core.units import si_factor, si_unit
+from ..problem import Problem
 from .expressions import Expression
 from .priors import AnyPrior
-from .problem import Problem
 
 Array = NDArray[np.float64]
 
@@ -140,7 +140,7 @@ def known_law(law: str | Law) -> Law:
     UnknownNameError
         When the library has no such law.
     """
-    from .law_library import LIBRARY
+    from .library import LIBRARY
 
     if isinstance(law, Law):
         return law

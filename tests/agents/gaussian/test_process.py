@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from probeline.agents import fitting, roots, surrogate
-from probeline.agents.features import build_features
-from probeline.agents.kernels import Warp
+from probeline.agents.gaussian import fitting, roots
+from probeline.agents.gaussian.features import build_features
+from probeline.agents.gaussian.kernels import Warp
+from probeline.agents.gaussian.process import GaussianProcess, Scaling
 from probeline.agents.ledger import Outcomes
-from probeline.agents.surrogate import GaussianProcess, Scaling
 
-from .worlds import small_problem
+from ..worlds import small_problem
 
 
 def outcomes_of(index, value, sigma=math.nan):
@@ -133,7 +133,7 @@ def test_inducing_places_at_all_outcomes_are_exact(case, monkeypatch):
     process, _, _, outcomes = case
     fit, columns = process.fit(outcomes), np.arange(5)
     exact = process.condition(outcomes, fit)
-    monkeypatch.setattr(surrogate, "EXACT_NUMBERS", 0)
+    monkeypatch.setattr("probeline.agents.gaussian.process.EXACT_NUMBERS", 0)
     induced = process.condition(outcomes, fit)
     np.testing.assert_allclose(induced.mean, exact.mean, rtol=1e-8)
     np.testing.assert_allclose(induced.std, exact.std, rtol=1e-6)
@@ -145,7 +145,7 @@ def test_inducing_places_take_outcomes_one_by_one(case, monkeypatch, places):
     process, _, truth, outcomes = case
     fit = process.fit(outcomes.part(0, 15))
     exact = process.condition(outcomes, fit)
-    monkeypatch.setattr(surrogate, "EXACT_NUMBERS", 0)
+    monkeypatch.setattr("probeline.agents.gaussian.process.EXACT_NUMBERS", 0)
     monkeypatch.setattr(roots, "INDUCING", places)
     before = process.condition(outcomes.part(0, 15), fit)
     portions = before.extended(outcomes.part(15, 18)).extended(outcomes.part(18, 25))

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..core.errors import SpecError
-from ..core.rng import generator
-from .laws import Law
-from .ledger import LARGEST
+from ...core.errors import SpecError
+from ...core.rng import generator
+from ..ledger import LARGEST
+from ..problem import Problem
+from .law import Law
 from .priors import AnyPrior, LogNormal, Normal
-from .problem import Problem
 from .structured import Spread, Structured, Waves
 
 NONE = "none of these"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .laws import Law
+from .law import Law
 from .priors import LogNormal, Normal, Uniform
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import k0, k1
 
-from ..core.errors import SpecError
+from ...core.errors import SpecError
 
 Array = NDArray[np.float64]
 Values = Mapping[str, Any]

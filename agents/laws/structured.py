@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .laws import Law
-from .ledger import LARGEST, Outcomes
+from ..ledger import LARGEST, Outcomes
+from .law import Law
 from .priors import AnyPrior
 from .smc import Population, reweighted, sample
 

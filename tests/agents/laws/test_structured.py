@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from probeline.agents.laws import Law
+from probeline.agents.laws.law import Law
+from probeline.agents.laws.priors import LogNormal, Normal
+from probeline.agents.laws.smc import effective, probabilities, resampled, reweighted, sample
+from probeline.agents.laws.structured import Spread, Structured, Waves
 from probeline.agents.ledger import Outcomes
-from probeline.agents.priors import LogNormal, Normal
-from probeline.agents.smc import effective, probabilities, resampled, reweighted, sample
-from probeline.agents.structured import Spread, Structured, Waves
 
 LINE = np.linspace(0, 1, 60)[:, None]
 SHORT = LogNormal(median=0.3, factor=1.0001)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from probeline.agents.check import drive
-from probeline.agents.law_agents import LawAgent, fit_counts
-from probeline.agents.law_belief import Belief, Prediction, information, mixture
+from probeline.agents.laws.agents import LawAgent, fit_counts
+from probeline.agents.laws.belief import Belief, Prediction, information, mixture
 from probeline.agents.problem import grid_problem
 from probeline.agents.spec import make_agent, rebuild_agent, spec_for
 from probeline.core.errors import RefusedError, SpecError, UnknownNameError
 
-from .worlds import QUICK, small_problem
+from ..worlds import QUICK, small_problem
 
 EXPONENT = {"prior": "normal", "mean": 3, "std": 1}
 POWER = {"name": "power", "expression": "x**b", "parameters": {"b": EXPONENT}}

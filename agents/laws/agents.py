@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from ..core.blas import one_thread
-from ..core.digest import digest
-from ..core.rng import generator
-from . import acquisition
-from .base import CandidateAgent
-from .law_belief import Belief, Prediction, information, mixture, predict
-from .law_options import HypothesisOptions, SGPOptions, build_models
-from .laws import Law, known_law
-from .ledger import Outcomes
-from .problem import Problem
+from ...core.blas import one_thread
+from ...core.digest import digest
+from ...core.rng import generator
+from .. import acquisition
+from ..base import CandidateAgent
+from ..ledger import Outcomes
+from ..problem import Problem
+from ..spec import ACQUISITIONS, GOALS, AgentSpec
+from .belief import Belief, Prediction, information, mixture, predict
+from .law import Law, known_law
+from .options import HypothesisOptions, SGPOptions, build_models
 from .smc import Population, probabilities
-from .spec import ACQUISITIONS, GOALS, AgentSpec
 
 Array = NDArray[np.float64]
 ANCHORS = 256  # candidates that stand for all in integrated_variance

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..core.blas import one_thread
-from ..core.digest import digest
-from ..core.errors import SpecError
-from ..core.rng import generator
-from . import acquisition
-from .base import MODEL_POINTS, CandidateAgent
-from .features import build_features
-from .problem import Problem
-from .spec import AgentSpec
+from ...core.blas import one_thread
+from ...core.digest import digest
+from ...core.errors import SpecError
+from ...core.rng import generator
+from .. import acquisition
+from ..base import MODEL_POINTS, CandidateAgent
+from ..gaussian.features import build_features
+from ..problem import Problem
+from ..spec import AgentSpec
 
 Array = NDArray[np.float64]
 

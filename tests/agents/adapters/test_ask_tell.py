@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from probeline.agents.ask_tell import AskTell, AskTellOptimizer
+from probeline.agents.adapters.ask_tell import AskTell, AskTellOptimizer
+from probeline.agents.adapters.external import ExternalAgent
 from probeline.agents.check import landscape
-from probeline.agents.external import ExternalAgent
 from probeline.core.errors import RefusedError
 
-from .worlds import agent_on, small_problem
+from ..worlds import agent_on, small_problem
 
 
 def test_our_agent_is_asked_and_told(problem):

@@ -1,0 +1,1 @@
+"""Models and optimizers of others as agents, and ours for others."""

@@ -1,0 +1,1 @@
+"""Gaussian processes over candidates, on coordinates, images and nets."""

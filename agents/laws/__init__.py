@@ -1,0 +1,1 @@
+"""Laws of physics, and agents that know or compare them."""
