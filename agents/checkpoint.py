@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, float64
 
 from ..core.errors import DataError, RefusedError
 from .base import CandidateAgent
@@ -118,16 +118,16 @@ def load_checkpoint(path: str | os.PathLike[str], problem: Problem) -> Candidate
             f"checkpoint {path} was refused: it belongs to problem {header.problem_digest}, this one is "
             f"{problem.digest}; rebuild the agent from the record of the run"
         )
-    agent = make_agent(header.spec, problem)
-    if not isinstance(agent, CandidateAgent):
-        raise RefusedError(f"checkpoint {path} was refused: agents of kind {header.spec.kind!r} have none")
     try:
+        agent = make_agent(header.spec, problem)
+        if not isinstance(agent, CandidateAgent):
+            raise ValueError(f"agents of kind {header.spec.kind!r} have none")
         agent.recall([entry.model_dump() for entry in header.log], header.explanations)
         if isinstance(agent, Cached):
             agent.restore(header.cache, tensors)
         elif header.cache or tensors:
             raise ValueError(f"an agent of kind {header.spec.kind!r} keeps nothing")
-    except (ValueError, KeyError, TypeError, AttributeError, RefusedError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError, RefusedError) as error:
         raise DataError(f"checkpoint {path} was refused: {error}; rebuild the agent from the record") from error
     return agent
 
@@ -144,6 +144,9 @@ def _read(path: Path) -> tuple[Header, dict[str, Tensor]]:
     except (SafetensorError, KeyError, ValueError, ValidationError, RecursionError) as error:
         raise DataError(f"{path} is no checkpoint of an agent: {str(error).splitlines()[0]}") from error
     for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise DataError(f"checkpoint {path} was refused: {name} is not finite; rebuild the agent from the record")
+        if tensor.dtype != float64 or not tensor.isfinite().all():
+            raise DataError(
+                f"checkpoint {path} was refused: {name} has to be finite numbers of double precision; "
+                "rebuild the agent from the record"
+            )
     return header, tensors

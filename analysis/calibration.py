@@ -38,6 +38,7 @@ LARGEST_SCALE, LARGEST_BIAS = 2.0, 1.0  # what still counts as calibrated
 USEFUL = 0.1  # nat per audit that a model must expect to gain: as from a spread that is a tenth smaller
 LEAST = 5  # audits before a model can be called no better on the ground of what it expects
 _LOG_2PI = math.log(2 * math.pi)
+_FAR = 1e6  # scores, whose squares and exponentials have to stay finite
 _LARGEST_LOG = 700.0  # whose exponential is still a number
 
 
@@ -113,7 +114,7 @@ NOTHING = Calibration("undetermined", 0, 1.0, 1.0, *[math.nan] * 8)
 
 def judge(audits: Sequence[Audit]) -> Calibration:
     """Return the verdict on audits, in the order in which they were settled; it may change with every further one."""
-    scores = np.array([(audit.value - audit.mean) / audit.std for audit in audits])
+    scores = np.array([_score(audit) for audit in audits])
     if not len(scores):
         return NOTHING
     gains = np.array([_gain(audit) for audit in audits])
@@ -192,6 +193,11 @@ def _log_marginal(scores: Array) -> float:
     return known + float(gammaln(shape)) - shape * math.log(rate) - 0.5 * math.log(weight)
 
 
+def _score(audit: Audit) -> float:
+    """Return by how many predicted standard deviations an outcome is off; beyond a million it is as good as that."""
+    return min(max((audit.value - audit.mean) / audit.std, -_FAR), _FAR)
+
+
 def _gain(audit: Audit) -> tuple[float, float]:
     """Return by how much the model's log score exceeds the mean's (nat), and what it expected of that.
 
@@ -210,7 +216,7 @@ def _gain(audit: Audit) -> tuple[float, float]:
         mine = -0.5 * score**2 - 0.5 * _LOG_2PI - math.log(audit.std)
         return mine - norm + (freedom + 1) / 2 * np.log1p(away**2 / freedom)
 
-    found = difference(np.array([(audit.value - audit.mean) / audit.std]))
+    found = difference(np.array([_score(audit)]))
     return float(found[0]), float(_WEIGHTS @ difference(_NODES))
 
 

@@ -108,15 +108,21 @@ def judge(goal: str, attempts: Mapping[Entrant, Sequence[Attempt]]) -> GoalAnswe
         reached, cpu_s = np.mean([a.reached for a in runs]), np.mean([a.cpu_s for a in runs])
         scores.append(Score(entrant, float(points.mean()), float(reached), float(cpu_s), *intervals))
     scores.sort(key=lambda score: score.points)
-    agent = next(score for score in scores if score.entrant.is_agent)
-    answer = _answer([score for score in scores if score.entrant.is_agent], float(taken[rival].mean()))
+    agents = [score for score in scores if score.entrant.is_agent]
+    answer = _answer(agents, float(taken[rival].mean()))
+    agent = next(score for score in agents if answer != "yes" or _saves(score))
     return GoalAnswer(goal, answer, agent.entrant.label, rival.label, confidence, tuple(scores))
 
 
+def _saves(agent: Score) -> bool:
+    """Return whether an agent is better than random points and than the best of those without an agent."""
+    random, best = agent.saved_random, agent.saved_best
+    return bool(random and best and min(random.low, best.low) > 0)
+
+
 def _answer(agents: Sequence[Score], without: float) -> str:
-    pairs = [(score.saved_random, score.saved_best) for score in agents]
-    if any(random and best and min(random.low, best.low) > 0 for random, best in pairs):
+    if any(_saves(score) for score in agents):
         return "yes"
-    if all(best and best.high < SMALL * without for _, best in pairs):
+    if all(score.saved_best and score.saved_best.high < SMALL * without for score in agents):
         return "no"
     return "undetermined"

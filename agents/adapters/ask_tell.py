@@ -59,7 +59,12 @@ class AskTell:
             When shapes disagree, or a place belongs to no candidate.
         """
         places, values = np.atleast_2d(np.asarray(x, float)), np.asarray(y, float).ravel()
-        sigma = np.sqrt(np.asarray(noise_variances, float).ravel()) if noise_variances is not None else None
+        variance = None if noise_variances is None else np.asarray(noise_variances, float).ravel()
+        if variance is not None and (variance < 0).any():
+            raise RefusedError(
+                f"noise_variances = {variance.tolist()} was refused: none may be negative; NaN is unknown"
+            )
+        sigma = None if variance is None else np.sqrt(variance)
         if places.shape != (len(values), len(self._problem.dofs)) or (sigma is not None and len(sigma) != len(values)):
             raise RefusedError(
                 f"x of shape {places.shape} and {len(values)} values were refused: give one row of "
@@ -81,11 +86,15 @@ class AskTell:
         """Return the open suggestion at ``place``, else an external point."""
         known = [number for number, other in self._open.items() if np.array_equal(other, place)]
         point: dict[str, Any] = dict(zip(self._problem.dofs, place.tolist(), strict=True))
+        if not known and self._problem.distance(place).min() > self._problem.reach:  # before anything is taken in
+            raise RefusedError(
+                f"x = {place.tolist()} was refused: no candidate is there; tell places that were asked for"
+            )
         return {ID: known[0], **point} if known else point
 
 
 class AskTellOptimizer:
-    """A program that is asked and told, as an optimizer for :class:`~probeline.agents.external.ExternalAgent`.
+    """A program that is asked and told, as an optimizer for :class:`~probeline.agents.adapters.external.ExternalAgent`.
 
     Parameters
     ----------

@@ -58,8 +58,15 @@ class ExternalAgent(MeanPredictor):
         spent = perf_counter() - began
         if len(asked) != count:
             raise RefusedError(f"the optimizer gave {len(asked)} of {count} points it was asked for; ask it for fewer")
-        with self._all_or_nothing():
-            numbers = [self._place(point) for point in asked]
+        before = self._theirs.copy()
+        try:
+            with self._all_or_nothing():
+                numbers = [self._place(point) for point in asked]
+        except RefusedError:
+            self._theirs = before
+            for point in asked:
+                self._tell_failed(point[ID])
+            raise
         for number in numbers:
             self._explanations[number]["suggest_seconds"] += spent / count
         self.log.append({"call": "suggest", "argument": count})

@@ -67,7 +67,7 @@ class PatchOptions(SurrogateOptions):
         Principal components of the patches to keep at most.
     """
 
-    components: int = Field(default=24, ge=1)
+    components: int = Field(default=24, ge=1, le=4096)
 
 
 class DKLOptions(PatchOptions):
@@ -83,8 +83,8 @@ class DKLOptions(PatchOptions):
         Standard deviation of the prior on the net's output weights.
     """
 
-    hidden: int = Field(default=32, ge=1)
-    steps: int = Field(default=40, ge=0)
+    hidden: int = Field(default=32, ge=1, le=4096)
+    steps: int = Field(default=40, ge=0, le=100_000)
     prior_std: float = Field(default=0.02, gt=0, allow_inf_nan=False)
 
 

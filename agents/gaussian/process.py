@@ -235,9 +235,9 @@ class GaussianProcess:
         """
         noise, mean, center, spread = _finite(values, "noise", "mean", "center", "spread")
         scales, net = tensors["scales"], self._net() if self._net else None
-        if scales.shape != (len(self._kernel.groups),) or scales.dtype != torch.float64 or not (scales > 0).all():
-            raise ValueError(f"scales must be {len(self._kernel.groups)} positive numbers, got {scales}")
-        if noise <= 0 or spread <= 0 or not isinstance(values["ok"], bool):
+        if scales.shape != (len(self._kernel.groups),) or not ((scales > 1e-9) & (scales < 1e9)).all():
+            raise ValueError(f"scales must be {len(self._kernel.groups)} numbers between 1e-9 and 1e9, got {scales}")
+        if not 0 < noise < 1e9 or spread <= 0 or not isinstance(values["ok"], bool):
             raise ValueError(f"noise and spread must be positive, got {noise} and {spread}")
         weights = {name.removeprefix("net."): part for name, part in tensors.items() if name != "scales"}
         if net is None and weights:

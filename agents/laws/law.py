@@ -24,7 +24,7 @@ class Law(BaseModel):
     Attributes
     ----------
     expression : str
-        Formula of the outcome, see :class:`~probeline.agents.expressions.Expression`. Names that
+        Formula of the outcome, see :class:`~probeline.agents.laws.expressions.Expression`. Names that
         are not parameters are degrees of freedom of the problem.
     parameters : dict of str to prior
         ``{"prior": "normal", "mean", "std"}``, ``{"prior": "lognormal", "median", "factor"}`` or

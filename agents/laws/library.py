@@ -142,7 +142,7 @@ LIBRARY = _library(
             "g": Uniform(low=0.4, high=1.0),
         },
         arguments={"distance": "nm"},
-        about="Loss to a dipole beside a particle: L = v / omega, g = 1 / gamma^2 (0.80 at 60 kV, 0.52 at 200 kV).",
+        about="Loss to a dipole near a particle: L = gamma v / omega, g = 1 / gamma^2 (0.80 at 60 kV, 0.52 at 200 kV).",
         doi="10.1103/RevModPhys.82.209",
     ),
     Law(
@@ -150,7 +150,7 @@ LIBRARY = _library(
         expression="a * exp(-2 * distance / L)",
         parameters={"a": LogNormal(median=1.0, factor=3.0), "L": LogNormal(median=100.0, factor=3.0, unit="nm")},
         arguments={"distance": "nm"},
-        about="Loss far from a particle: intensity falls by e over v / (2 omega).",
+        about="Loss far from a particle: intensity falls by e over L / 2 = gamma v / (2 omega).",
         doi="10.1103/RevModPhys.82.209",
     ),
     Law(

@@ -179,3 +179,21 @@ def test_options_and_landscape_are_kept(tmp_path):
         "gp", "optimum", {"seed_points": 4, "kernel": "rbf", "ard": True}
     )
     assert landscape(problem).shape == (len(problem),)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda h, t: h["cache"].update(count=math.inf),
+        lambda h, t: h["spec"]["options"].update(hidden=10**13),
+        lambda h, t: h["spec"].update(kind="nobody"),
+        lambda h, t: t.update(scales=t["scales"] * 1e-300),
+        lambda h, t: t.update(scales=t["scales"].to(torch.float8_e4m3fn)),
+    ],
+)
+def test_absurd_numbers_are_refused(saved, tmp_path, change):
+    problem, path, _ = saved
+    copy = tmp_path / "a.ckpt"
+    copy.write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match="checkpoint"):
+        load_checkpoint(rewritten(copy, change), problem)

@@ -195,3 +195,12 @@ def test_an_audit_whose_noise_nobody_knows_does_not_count():
 def test_an_external_point_is_not_taken_for_the_decision_of_its_number():
     predictions = {5: told("audit", 3)}
     assert audits_of(predictions, [(5, 1.0, 0.1), ("a", 1.0, 0.1), ("b", 1.0, 0.1)]) == []
+
+
+def test_absurd_outcomes_are_judged_too():
+    absurd = [Audit(value, 0.0, 1.0, np.array([0.0, 1.0])) for value in (1e39, -1e100, 1e80)]
+    for count in (1, 2, 3):
+        found = judge(absurd[:count])
+        assert found.n == count
+    assert found.verdict in ("miscalibrated", "no better than the mean")
+    assert np.isfinite(found.scale)

@@ -131,3 +131,10 @@ def test_without_an_image_there_is_less_to_say():
     assert {score.entrant.label for score in trial.answers[0].scores} == {"random", "space_filling", "gp", "dkl"}
     with pytest.raises(UnknownNameError, match="unknown agent 'gq'"):
         run_trial(measured(smooth(13, pixels=8), None), further=["gq"])
+
+
+def test_the_agent_that_is_named_is_one_that_saves_time():
+    wide = 26 + 25 * (-1) ** np.arange(20)  # fewer points on average, but who knows
+    found = judge(OPTIMUM, scores(random=40, space_filling=40, greedy_channel=40, gp=32, patch_gp=wide))
+    assert (found.answer, found.agent) == ("yes", "gp")
+    assert found.best.saved_best.low > 0

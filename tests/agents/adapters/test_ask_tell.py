@@ -65,3 +65,13 @@ def test_gpcam_runs_over_candidates():
         agent.ingest([{"_id": point["_id"], "area": truth[agent.explain(point)["candidate"]]}])
     assert len(theirs.y_data) == 14
     assert agent.get_best_points()[0][2]["area"] > np.quantile(truth, 0.8)
+
+
+def test_what_is_refused_leaves_nothing_behind(problem):
+    optimizer = AskTell(agent_on(problem, "random"), problem)
+    x = optimizer.ask()["x"]
+    with pytest.raises(RefusedError, match="no candidate is there"):
+        optimizer.tell([x[0], [1e6, 1e6]], [1.0, np.nan])
+    with pytest.raises(RefusedError, match="none may be negative"):
+        optimizer.tell(x, [1.0], noise_variances=[-1.0])
+    optimizer.tell(x, [1.0])

@@ -136,3 +136,15 @@ def test_scipy_runs_over_candidates():
     with Patient(Minimize(config)) as optimizer:
         found, truth = explored(optimizer, 12)
     assert max(found) > np.quantile(truth, 0.6)
+
+
+def test_a_refused_call_leaves_no_trial_open():
+    problem = small_problem(separation_nm=1000.0)  # room for one
+    theirs = Scripted([{"x": 40.0, "y": 40.0}, {"x": 80.0, "y": 80.0}])
+    agent = ExternalAgent(theirs, problem)
+    with pytest.raises(RefusedError, match="no admissible candidate"):
+        agent.suggest(2)
+    assert theirs.failed == ["t2", "t1"]
+    (adopted,) = agent.register_suggestions([{"x": 20.0, "y": 20.0}])
+    agent.ingest([{"_id": adopted["_id"], "area": 1.0}])
+    assert "_id" not in theirs.told[0]
