@@ -134,7 +134,7 @@ def test_without_an_image_there_is_less_to_say():
 
 
 def test_the_agent_that_is_named_is_one_that_saves_time():
-    wide = 26 + 25 * (-1) ** np.arange(20)  # fewer points on average, but who knows
+    wide = 31 + 25 * (-1) ** np.arange(20)  # fewer points on average, but who knows
     found = judge(OPTIMUM, scores(random=40, space_filling=40, greedy_channel=40, gp=32, patch_gp=wide))
     assert (found.answer, found.agent) == ("yes", "gp")
     assert found.best.saved_best.low > 0
