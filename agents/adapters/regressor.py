@@ -51,7 +51,8 @@ class RegressorOptions(BaseModel):
 class RegressorAgent(CandidateAgent):
     """An agent from a regressor; a subclass says which, and is registered under ``probeline.agents``.
 
-    The regressor is fitted anew to all outcomes at every decision, on the features of ``patch_gp``.
+    The regressor is fitted anew to all outcomes at every decision, on the features of ``patch_gp``;
+    suggestions that still wait for their outcome do not change what it believes.
     Its uncertainty is what ``predict(table, return_std=True)`` says, or where that is not offered the
     spread among its ``estimators_``.
 

@@ -196,7 +196,7 @@ class SurrogateAgent(CandidateAgent):
         return belief
 
     def _belief_with_pending(self, belief: Belief) -> Belief:
-        """Return the belief as if every pending suggestion had given its predicted mean, exactly."""
+        """Return the belief as if every pending suggestion had given its predicted mean, with the fitted noise."""
         pending = np.array(list(self._ledger.pending.values()), np.int64)
         key = belief, tuple(pending)
         if self._believed is None or self._believed[0] != key:

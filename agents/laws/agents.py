@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from time import perf_counter
 from typing import ClassVar
@@ -58,8 +59,9 @@ class LawAgent(CandidateAgent):
         self._populations: tuple[int, list[Population]] | None = None
         self._told: tuple[int, list[Prediction], Belief] | None = None
 
+    @abstractmethod
     def _named_laws(self) -> list[str | Law]:
-        raise NotImplementedError
+        """Return the laws that the options name."""
 
     def _none_competes(self) -> bool:
         return False
