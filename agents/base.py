@@ -19,7 +19,7 @@ from ..core.errors import RefusedError
 from ..core.rng import generator
 from .acquisition import farthest
 from .audit import is_audit
-from .ledger import ID, Ledger, Outcomes
+from .ledger import ID, TIME, Ledger, Outcomes
 from .problem import Problem
 from .protocols import Explanation, Posterior
 from .spec import AgentSpec, NoOptions, parse_options
@@ -133,8 +133,8 @@ class CandidateAgent(ABC):
         Parameters
         ----------
         points : sequence of mapping
-            ``{"_id": decision, objective: value, objective + "_sigma": value}``. The sigma is
-            optional. A point with both degrees of freedom and no id of ours is an external
+            ``{"_id": decision, objective: value, objective + "_sigma": value, "time": s}``. Sigma and instrument time
+            are optional. A point with both degrees of freedom and no id of ours is an external
             one; it counts for the candidate nearest to it.
 
         Raises
@@ -290,7 +290,7 @@ class CandidateAgent(ABC):
 
     def _plain(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is known to matter of ``point``, as JSON values."""
-        known = (ID, *self.problem.dofs, self.problem.objective, f"{self.problem.objective}_sigma")
+        known = (ID, *self.problem.dofs, self.problem.objective, f"{self.problem.objective}_sigma", TIME)
         found = {key: value for key, value in point.items() if key in known}
         return {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
 

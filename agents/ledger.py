@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..core.errors import LimitError, RefusedError
 from .problem import Problem
 
 ID = "_id"
+TIME = "time"  # of an outcome, by the clock of the instrument
 LARGEST = 1e100  # of an outcome and of its sigma: squares stay finite
 
 
@@ -29,11 +30,18 @@ class Outcomes:
         In the unit of the objective.
     sigma : ndarray, shape (outcome,)
         Standard uncertainty, same unit; NaN where unknown.
+    time : ndarray, shape (outcome,)
+        Instrument time (s) at which it was measured; NaN where unknown, everywhere unless given.
     """
 
     index: NDArray[np.int64]
     value: NDArray[np.float64]
     sigma: NDArray[np.float64]
+    time: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        if not len(self.time):
+            object.__setattr__(self, "time", np.full(len(self.index), np.nan))
 
     def __len__(self) -> int:
         return len(self.index)
@@ -41,14 +49,14 @@ class Outcomes:
     def part(self, first: int, end: int) -> Outcomes:
         """Return the outcomes from number ``first`` up to, not including, ``end``."""
         chosen = slice(first, end)
-        return Outcomes(self.index[chosen], self.value[chosen], self.sigma[chosen])
+        return self._of(chosen)
 
     def thinned(self, count: int) -> Outcomes:
         """Return ``count`` of the outcomes at most, evenly spread over their order."""
         if len(self) <= count:
             return self
         kept = np.linspace(0, len(self) - 1, count).round().astype(int)
-        return Outcomes(self.index[kept], self.value[kept], self.sigma[kept])
+        return self._of(kept)
 
     def followed_by(self, other: Outcomes) -> Outcomes:
         """Return these outcomes and then those of ``other``."""
@@ -56,7 +64,11 @@ class Outcomes:
             np.concatenate([self.index, other.index]),
             np.concatenate([self.value, other.value]),
             np.concatenate([self.sigma, other.sigma]),
+            np.concatenate([self.time, other.time]),
         )
+
+    def _of(self, chosen: slice | NDArray[np.int64]) -> Outcomes:
+        return Outcomes(self.index[chosen], self.value[chosen], self.sigma[chosen], self.time[chosen])
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,7 @@ class Result:
     candidate: int
     value: float
     sigma: float
+    time: float
 
 
 class Ledger:
@@ -107,6 +120,7 @@ class Ledger:
             np.array([r.candidate for r in results], np.int64),
             np.array([r.value for r in results], np.float64),
             np.array([r.sigma for r in results], np.float64),
+            np.array([r.time for r in results], np.float64),
         )
 
     def used(self) -> NDArray[np.int64]:
@@ -246,7 +260,8 @@ class Ledger:
         if name not in point:
             raise RefusedError(f"point {dict(point)} was refused: it has no outcome {name!r}; register it as a failure")
         value = _finite(name, point[name], "", "register the point as a failure instead")
-        return Result(point.get(ID) if number is None else number, candidate, value, _sigma(f"{name}_sigma", point))
+        sigma, time = _sigma(f"{name}_sigma", point), _time(point)
+        return Result(point.get(ID) if number is None else number, candidate, value, sigma, time)
 
 
 def _number(point: Mapping[str, Any]) -> int | None:
@@ -276,3 +291,7 @@ def _sigma(name: str, point: Mapping[str, Any]) -> float:
     if sigma < 0 or sigma > LARGEST:
         raise LimitError(name, sigma, "0 or more and finite", "", "leave it out, or give NaN, when it is unknown")
     return sigma
+
+
+def _time(point: Mapping[str, Any]) -> float:
+    return _finite(TIME, point[TIME], "s", "leave it out when it is unknown") if TIME in point else math.nan

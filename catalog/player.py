@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..agents.ledger import TIME
 from ..agents.problem import Problem
 from .run import Run
 
@@ -92,7 +93,7 @@ class Player:
 
     def _feed(self, outcome: Row) -> None:
         name, number = self._problem.objective, outcome["decision"]
-        values = {name: outcome["objective"], f"{name}_sigma": outcome["sigma"]}
+        values = {name: outcome["objective"], f"{name}_sigma": outcome["sigma"], TIME: outcome["clock"]}
         suggestion = self._suggestions.get(number)
         if outcome["status"] == "external" or (outcome["status"] == "ok" and suggestion is None):
             self.agent.ingest([{**self._position(self._decisions[number]), **values}])

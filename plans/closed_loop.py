@@ -12,6 +12,7 @@ import bluesky.plan_stubs as bps
 import numpy as np
 from bluesky.utils import FailedStatus
 
+from ..agents.ledger import TIME
 from ..agents.problem import Problem, build_problem
 from ..analysis.measurement import Scalar
 from ..catalog.measurements import measurement_from
@@ -288,7 +289,7 @@ class ClosedLoop:
         if good:
             better = np.fmin if self._settings.agent.direction == "min" else np.fmax
             self._best = float(better(self._best, scalar.value))
-            outcome = {problem.objective: scalar.value, f"{problem.objective}_sigma": scalar.sigma}
+            outcome = {problem.objective: scalar.value, f"{problem.objective}_sigma": scalar.sigma, TIME: ended}
             learned = worker.submit("ingest", [{**suggestion, **outcome}])
         else:
             learned = worker.submit("register_failures", [suggestion])

@@ -164,3 +164,15 @@ def test_the_log_is_json_and_rebuilds_the_agent(problem):
     agent.register_failures(agent.suggest(2))
     again = rebuild_agent(agent.spec, problem, json.loads(json.dumps(agent.log)))
     assert agent.suggest(4) == again.suggest(4)
+
+
+def test_the_time_of_an_outcome_is_kept(problem):
+    agent = agent_on(problem, "random")
+    first, second, third = agent.suggest(3)
+    agent.ingest([{**first, problem.objective: 1.0, "time": 12.5}, {**second, problem.objective: 2.0}])
+    np.testing.assert_array_equal(agent._ledger.outcomes().time, [12.5, np.nan])
+    assert agent.log[-1]["argument"][0]["time"] == 12.5
+    with pytest.raises(RefusedError, match="time = nan s"):
+        agent.ingest([{**third, problem.objective: 1.0, "time": float("nan")}])
+    again = rebuild_agent(agent.spec, problem, agent.log)
+    np.testing.assert_array_equal(again._ledger.outcomes().time, [12.5, np.nan])
