@@ -9,43 +9,31 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from ...core.blas import one_thread
 from ...core.digest import digest
 from ...core.errors import SpecError
 from ...core.rng import generator
-from .. import acquisition
 from ..base import MODEL_POINTS, CandidateAgent
 from ..gaussian.features import build_features
 from ..problem import Problem
+from ..scores import Believed, ScoreOptions, score
 from ..spec import AgentSpec
 
 Array = NDArray[np.float64]
 
 
-class RegressorOptions(BaseModel):
+class RegressorOptions(ScoreOptions):
     """Options of agents with a regressor.
 
     Attributes
     ----------
     components : int
         Principal components of the patches to keep of each window at most; 0 for coordinates only.
-    beta : float
-        Weight of the standard deviation in ``ucb``.
-    quantile : float
-        ``straddle`` looks for the level that this share of the candidates is believed below
-        (above it when minimising).
-    neighbours : int
-        Outcomes that count in ``novelty``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     components: int = Field(default=24, ge=0)
-    beta: float = Field(default=2.0, ge=0, allow_inf_nan=False)
-    quantile: float = Field(default=0.9, gt=0, lt=1)
-    neighbours: int = Field(default=5, ge=1)
 
 
 class RegressorAgent(CandidateAgent):
@@ -110,17 +98,13 @@ class RegressorAgent(CandidateAgent):
         if self._fitted is None:
             return np.full(len(self.problem), np.nan)
         _, mean, std = self._fitted
-        outcomes, sign, options = self._ledger.outcomes(), self._sign, self.options
-        if self.spec.acquisition == "ucb":
-            return acquisition.ucb(sign * mean, std, options.beta)
-        if self.spec.acquisition == "max_variance":
-            return acquisition.max_variance(std)
-        if self.spec.acquisition == "straddle":
-            return acquisition.straddle(mean, std, sign * float(np.quantile(sign * mean, options.quantile)))
-        if self.spec.acquisition == "novelty":
-            draw = mean + std * rng.standard_normal(len(mean))
-            return acquisition.novelty(draw, outcomes.value, options.neighbours)
-        return acquisition.log_ei(sign * mean, std, float((sign * mean[outcomes.index]).max()))
+        found = self._ledger.outcomes()
+
+        def draw() -> Array:
+            return mean + std * rng.standard_normal(len(mean))
+
+        believed = Believed(mean, std, found.index, found.value, self._sign, draw)
+        return score(str(self.spec.acquisition), believed, self.options)
 
 
 def _prediction(model: Any, table: Array) -> tuple[Array, Array]:

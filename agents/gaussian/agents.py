@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from ...core.digest import digest
 from ...core.rng import generator
@@ -18,29 +18,20 @@ from .. import acquisition
 from ..base import MODEL_POINTS, CandidateAgent
 from ..ledger import Outcomes
 from ..problem import Problem
+from ..scores import Believed, ScoreOptions, anchors, score
 from ..spec import AgentSpec
 from .features import Features, build_features
 from .kernels import Shape, Warp
 from .process import Belief, Fit, GaussianProcess
 
 Array = NDArray[np.float64]
-ANCHORS = 256  # candidates that stand for all in joint quantities
 
 
-class SurrogateOptions(BaseModel):
+class SurrogateOptions(ScoreOptions):
     """Options of every agent with a Gaussian process.
 
     Attributes
     ----------
-    beta : float
-        Weight of the standard deviation in ``ucb``.
-    threshold : float or None
-        Level of ``straddle``, in the unit of the objective.
-    quantile : float
-        Where no threshold is given: the share of candidates believed below it
-        (above it when minimising).
-    neighbours : int
-        Outcomes that count in ``novelty``.
     kernel : {"matern", "rbf"}
         Matern-5/2, or squared exponential for surfaces that are smooth without end.
     ard : bool
@@ -48,12 +39,6 @@ class SurrogateOptions(BaseModel):
         otherwise one for all surroundings and one for the place.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    beta: float = Field(default=2.0, ge=0, allow_inf_nan=False)
-    threshold: float | None = Field(default=None, allow_inf_nan=False)
-    quantile: float = Field(default=0.9, gt=0, lt=1)
-    neighbours: int = Field(default=5, ge=1)
     kernel: Shape = "matern"
     ard: bool = False
 
@@ -117,8 +102,7 @@ class SurrogateAgent(CandidateAgent):
         torch.set_num_threads(1)
         self._features = self._kernelled(self._build_features())
         self._model = self._build_model(self._features)
-        picked = generator(spec.seed, "anchors").permutation(len(problem))[:ANCHORS]
-        self._anchors = np.sort(picked)
+        self._anchors = anchors(spec.seed, len(problem))
         self._fit: Fit | None = None
         self._fits = 0
         self._conditioned: tuple[Fit, Belief] | None = None
@@ -237,32 +221,14 @@ class SurrogateAgent(CandidateAgent):
         if belief is None:
             return np.full(len(self.problem), np.nan)
         after = self._belief_with_pending(belief)
-        return getattr(self, f"_{self.spec.acquisition}")(belief, after, rng)
-
-    def _log_ei(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        measured = self._sign * belief.mean[self._ledger.outcomes().index]
-        return acquisition.log_ei(self._sign * belief.mean, after.std, float(measured.max()))
-
-    def _ucb(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        return acquisition.ucb(self._sign * belief.mean, after.std, self.options.beta)
-
-    def _max_variance(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        return acquisition.max_variance(after.std)
-
-    def _integrated_variance(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        return acquisition.integrated_variance(after.covariance(self._anchors), after.variance, belief.noise_variance)
-
-    def _straddle(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        level = self.options.threshold
-        if level is None:
-            level = self._sign * float(np.quantile(self._sign * belief.mean, self.options.quantile))
-        return acquisition.straddle(belief.mean, after.std, level)
-
-    def _thompson(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        return self._sign * self._draw(after, rng)
-
-    def _novelty(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        return acquisition.novelty(self._draw(after, rng), self._ledger.outcomes().value, self.options.neighbours)
+        if self.spec.acquisition == "integrated_variance":
+            covariance = after.covariance(self._anchors)
+            return acquisition.integrated_variance(covariance, after.variance, belief.noise_variance)
+        found = belief.outcomes
+        believed = Believed(
+            belief.mean, after.std, found.index, found.value, self._sign, lambda: self._draw(after, rng)
+        )
+        return score(str(self.spec.acquisition), believed, self.options)
 
     def _draw(self, belief: Belief, rng: np.random.Generator) -> Array:
         normal = rng.standard_normal(len(self._anchors) + len(self.problem))

@@ -18,6 +18,7 @@ from .. import acquisition
 from ..base import CandidateAgent
 from ..ledger import Outcomes
 from ..problem import Problem
+from ..scores import Believed, anchors, score
 from ..spec import ACQUISITIONS, GOALS, AgentSpec
 from .belief import Belief, Prediction, information, mixture, predict
 from .law import Law, known_law
@@ -25,7 +26,6 @@ from .options import HypothesisOptions, SGPOptions, build_models
 from .smc import Population, probabilities
 
 Array = NDArray[np.float64]
-ANCHORS = 256  # candidates that stand for all in integrated_variance
 
 
 def fit_counts(outcomes: int) -> list[int]:
@@ -54,7 +54,7 @@ class LawAgent(CandidateAgent):
         super().__init__(spec, problem)
         laws = [known_law(law) for law in self._named_laws()]
         self._models = build_models(laws, problem, self.options, none=self._none_competes())
-        self._anchors = np.sort(generator(spec.seed, "anchors").permutation(len(problem))[:ANCHORS])
+        self._anchors = anchors(spec.seed, len(problem))
         self._drawn: dict[int, list[Population]] = {}  # by how many outcomes they were drawn from the prior with
         self._populations: tuple[int, list[Population]] | None = None
         self._told: tuple[int, list[Prediction], Belief] | None = None
@@ -160,39 +160,23 @@ class LawAgent(CandidateAgent):
             after = after.given(candidate, 0.0)
         if not len(self._ledger.results):
             return acquisition.max_variance(after.std)
-        return getattr(self, f"_{self.spec.acquisition}")(belief, after, rng)
+        if self.spec.acquisition == "information":
+            return self._information(belief, after)
+        if self.spec.acquisition == "integrated_variance":
+            return self._integrated_variance(after)
+        found = self._ledger.outcomes()
+        believed = Believed(belief.mean, after.std, found.index, found.value, self._sign, lambda: after.draw(rng))
+        return score(str(self.spec.acquisition), believed, self.options)
 
-    def _information(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
+    def _information(self, belief: Belief, after: Belief) -> Array:
         """Return the information, less where a pending suggestion will have told part of it."""
         return information(self._share(), self._tell()[0]) * after.variance / belief.variance
 
-    def _log_ei(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        measured = self._sign * belief.mean[self._ledger.outcomes().index]
-        return acquisition.log_ei(self._sign * belief.mean, after.std, float(measured.max()))
-
-    def _ucb(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        return acquisition.ucb(self._sign * belief.mean, after.std, self.options.beta)
-
-    def _max_variance(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        return acquisition.max_variance(after.std)
-
-    def _integrated_variance(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
+    def _integrated_variance(self, after: Belief) -> Array:
         # Relative to the largest variance, because squares of absurd outcomes would overflow.
         unit = float(after.variance.max())
         covariance, noise = after.covariance(self._anchors) / unit, float(np.median(self._next_noise())) / unit
         return acquisition.integrated_variance(covariance, after.variance / unit, noise)
-
-    def _straddle(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        level = self.options.threshold
-        if level is None:
-            level = self._sign * float(np.quantile(self._sign * belief.mean, self.options.quantile))
-        return acquisition.straddle(belief.mean, after.std, level)
-
-    def _thompson(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        return self._sign * after.draw(rng)
-
-    def _novelty(self, belief: Belief, after: Belief, rng: np.random.Generator) -> Array:
-        return acquisition.novelty(after.draw(rng), self._ledger.outcomes().value, self.options.neighbours)
 
 
 class SGPAgent(LawAgent):

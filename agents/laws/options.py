@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ...core.errors import SpecError
 from ...core.rng import generator
 from ..ledger import LARGEST
 from ..problem import Problem
+from ..scores import ScoreOptions
 from .law import Law
 from .priors import AnyPrior, LogNormal, Normal
 from .structured import Spread, Structured, Waves
@@ -22,7 +23,7 @@ _EXACT = 1e-4  # share of what laws vary by that no measurement resolves
 _LOOKED_AT, _TRIED = 256, 512  # candidates and sets of parameters that show by how much laws vary
 
 
-class LawOptions(BaseModel):
+class LawOptions(ScoreOptions):
     """Options of agents that know laws.
 
     Attributes
@@ -39,21 +40,13 @@ class LawOptions(BaseModel):
         the laws typically vary by, False for laws that are exact.
     particles : int
         Sets of parameters that stand for what is known of them, for each law.
-    beta, threshold, quantile, neighbours
-        Of the acquisitions ``ucb``, ``straddle`` and ``novelty``, as for other agents with a model.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    dofs: dict[str, str] = {}
+    dofs: dict[str, str] = Field(default_factory=dict)
     noise: AnyPrior | None = None
     relative_noise: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     discrepancy: bool | AnyPrior = True
     particles: int = Field(default=512, ge=64, le=65536)
-    beta: float = Field(default=2.0, ge=0, allow_inf_nan=False)
-    threshold: float | None = Field(default=None, allow_inf_nan=False)
-    quantile: float = Field(default=0.9, gt=0, lt=1)
-    neighbours: int = Field(default=5, ge=1)
 
 
 class SGPOptions(LawOptions):
