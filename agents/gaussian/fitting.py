@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 from torch.optim.adam import adam
 
+from .drift import Drift, drifting
 from .kernels import Kernel, Warp
 
 # Log-normal priors (mean and standard deviation of the logarithm). For length scales the
@@ -22,6 +23,9 @@ from .kernels import Kernel, Warp
 # square norm of sqrt(d / 12). For the noise variance of standardised outcomes, theirs as well.
 _SCALE_STD = math.sqrt(3)
 _NOISE_MEAN, _NOISE_STD = -4.0, 1.0
+# Of the drift: its variance is that of the noise; its time scale, in units of the time that outcomes span, as
+# for a length.
+_DRIFT_MEAN, _DRIFT_STD = (_NOISE_MEAN, math.sqrt(2)), (1.5, _SCALE_STD)
 _LEAST_SCALE = 0.025  # in units of the root mean square norm
 _LEAST_NOISE = 1e-5
 _ADAM: dict[str, Any] = {
@@ -44,12 +48,15 @@ class Hyper:
         Of the process.
     net : Warp or None
         Moves the features before they are compared.
+    drift : Drift or None
+        What changes with time.
     """
 
     scales: Tensor
     noise: float
     mean: float
     net: Warp | None
+    drift: Drift | None = None
 
     def compared(self, table: Tensor) -> Tensor:
         """Return features as they are compared, same shape."""
@@ -69,25 +76,63 @@ class Training:
         Features of the candidates that were measured.
     kernel : Kernel
         Compares them.
-    target : Tensor, shape (outcome,)
-        Standardised outcomes.
+    target : Tensor, shape (outcome, output)
+        Standardised outcomes; several outputs share length scales and net, each has its own mean and noise.
     known : Tensor, shape (outcome,)
         Known part of their noise variance.
+    time : Tensor, shape (outcome,), optional
+        When each was measured, 0 to 1; with it, part of the outcomes may drift.
     """
 
     table: Tensor
     kernel: Kernel
     target: Tensor
     known: Tensor
+    time: Tensor | None = None
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers an outcome has."""
+        return self.target.shape[1]
 
 
-def initial(training: Training, net: Warp | None) -> Hyper:
-    """Return the mode of the priors."""
-    return _hyper(torch.as_tensor(_start(_priors(training))), net)
+@dataclass(frozen=True)
+class _Parameters:
+    """What a vector of parameters means: logarithms, but for the means.
+
+    Attributes
+    ----------
+    scales : Tensor, shape (group,)
+    drift : Tensor, shape (2,) or (0,)
+        Of variance and time scale.
+    noise, mean : Tensor, shape (output,)
+    """
+
+    scales: Tensor
+    drift: Tensor
+    noise: Tensor
+    mean: Tensor
+
+    @classmethod
+    def of(cls, theta: Tensor, training: Training) -> _Parameters:
+        """Return the parts of ``theta``."""
+        sizes = [len(training.kernel.groups), 0 if training.time is None else 2, training.outputs, training.outputs]
+        return cls(*theta.split(sizes))
+
+    def hypers(self, net: Warp | None) -> list[Hyper]:
+        """Return the hyper-parameters of each output."""
+        drift = Drift(*self.drift.exp().tolist()) if len(self.drift) else None
+        pairs = zip(self.noise.exp().tolist(), self.mean.tolist(), strict=True)
+        return [Hyper(self.scales.exp(), noise, mean, net, drift) for noise, mean in pairs]
 
 
-def fit(training: Training, net: Warp | None, steps: int) -> Hyper:
-    """Return the most probable hyper-parameters.
+def initial(training: Training, net: Warp | None) -> list[Hyper]:
+    """Return the mode of the priors, for each output."""
+    return _Parameters.of(torch.as_tensor(_start(training)), training).hypers(net)
+
+
+def fit(training: Training, net: Warp | None, steps: int) -> list[Hyper]:
+    """Return the most probable hyper-parameters of each output.
 
     A net is trained with the others held, between two searches for the others.
 
@@ -105,11 +150,11 @@ def fit(training: Training, net: Warp | None, steps: int) -> Hyper:
     torch.linalg.LinAlgError
         When a covariance has no root, as where outcomes are not finite.
     """
-    theta = _search(training, net, _start(_priors(training)), 60)
+    theta = _search(training, net, _start(training), 60)
     if net is not None and steps:
         _train(training, net, theta, steps)
         theta = _search(training, net, theta, 20)
-    return _hyper(torch.as_tensor(theta), net)
+    return _Parameters.of(torch.as_tensor(theta), training).hypers(net)
 
 
 def negative_log_density(theta: Tensor, parts: list[Tensor], training: Training) -> Tensor:
@@ -119,39 +164,51 @@ def negative_log_density(theta: Tensor, parts: list[Tensor], training: Training)
 
     Parameters
     ----------
-    theta : Tensor, shape (group + 2,)
-        Logarithms of length scales and of the noise variance, and the mean.
+    theta : Tensor, shape (parameter,)
+        Logarithms of length scales, of the drift's variance and time scale where there is one, and of the
+        noise variances, and the means.
     parts : list of Tensor, each of shape (outcome, outcome)
         Distances of the outcomes' candidates.
     training : Training
         What to explain.
     """
-    noise = training.known + theta[-2].exp()
-    root = torch.linalg.cholesky(training.kernel.correlation(parts, theta[:-2].exp()) + noise.diag())
-    white = torch.linalg.solve_triangular(root, (training.target - theta[-1])[:, None], upper=False)
-    misfit = 0.5 * white.square().sum() + root.diagonal().log().sum()
+    given = _Parameters.of(theta, training)
+    covariance = training.kernel.correlation(parts, given.scales.exp())
+    if training.time is not None:
+        covariance = covariance + drifting(training.time, training.time, *given.drift.exp())
+    misfit = torch.zeros((), dtype=theta.dtype)
+    for target, noise, level in zip(training.target.T, given.noise.exp(), given.mean, strict=True):
+        root = torch.linalg.cholesky(covariance + (training.known + noise).diag())
+        white = torch.linalg.solve_triangular(root, (target - level)[:, None], upper=False)
+        misfit = misfit + 0.5 * white.square().sum() + root.diagonal().log().sum()
     mean, std = _priors(training)
-    # theta itself is the Jacobian: a density of the parameters, not of their logarithms.
-    prior = (0.5 * ((theta[:-1] - mean) / std).square() + theta[:-1]).sum()
+    logarithms = theta[: len(mean)]
+    # They are their own Jacobian: a density of the parameters, not of their logarithms.
+    prior = (0.5 * ((logarithms - mean) / std).square() + logarithms).sum()
     return (misfit + prior) / len(training.target)
 
 
 def _priors(training: Training) -> tuple[Tensor, Tensor]:
-    """Return mean and standard deviation of the logarithm of each scale and of the noise."""
+    """Return mean and standard deviation of every logarithm."""
     groups = training.kernel.groups
     mean = [math.sqrt(2) + math.log(math.sqrt(12) * group.norm) for group in groups]
     std = [_SCALE_STD] * len(groups)
-    return torch.tensor([*mean, _NOISE_MEAN]).double(), torch.tensor([*std, _NOISE_STD]).double()
+    if training.time is not None:
+        mean, std = [*mean, *_DRIFT_MEAN], [*std, *_DRIFT_STD]
+    noise = [_NOISE_MEAN] * training.outputs, [_NOISE_STD] * training.outputs
+    return torch.tensor([*mean, *noise[0]]).double(), torch.tensor([*std, *noise[1]]).double()
 
 
-def _start(priors: tuple[Tensor, Tensor]) -> NDArray[np.float64]:
-    mean, std = priors
-    return np.append((mean - std.square()).numpy(), 0.0)
+def _start(training: Training) -> NDArray[np.float64]:
+    mean, std = _priors(training)
+    return np.append((mean - std.square()).numpy(), np.zeros(training.outputs))
 
 
 def _bounds(training: Training) -> list[tuple[float | None, None]]:
     least = [math.log(_LEAST_SCALE * group.norm) for group in training.kernel.groups]
-    return [*((bound, None) for bound in least), (math.log(_LEAST_NOISE), None), (None, None)]
+    drift = [] if training.time is None else [math.log(_LEAST_NOISE), math.log(_LEAST_SCALE)]
+    noise = [math.log(_LEAST_NOISE)] * training.outputs
+    return [*((bound, None) for bound in (*least, *drift, *noise)), *[(None, None)] * training.outputs]
 
 
 def _search(training: Training, net: Warp | None, start: NDArray[np.float64], iterations: int) -> NDArray[np.float64]:
@@ -192,7 +249,3 @@ def _train(training: Training, net: Warp, theta: NDArray[np.float64], steps: int
         with torch.no_grad():
             # The function behind torch.optim.Adam, which would import a compiler: 70 MB and a second.
             adam(weights, gradients, first, second, [], counts, **_ADAM)
-
-
-def _hyper(theta: Tensor, net: Warp | None) -> Hyper:
-    return Hyper(theta[:-2].exp(), float(theta[-2].exp()), float(theta[-1]), net)

@@ -19,10 +19,11 @@ from torch import Tensor
 
 from ...core.digest import digest
 from ..ledger import Outcomes
+from .drift import Drift, moments
 from .features import Features
 from .fitting import Hyper, Training, fit, initial
 from .kernels import Warp
-from .roots import Conditioned, Prior, exactly, through_places
+from .roots import Ageing, Conditioned, Prior, exactly, through_places
 
 FLOOR = 1e-6  # smallest noise variance, in units of the outcomes' variance
 # Outcomes times candidates above which inducing places stand in: 256 MB for the exact root.
@@ -88,6 +89,7 @@ class Fit:
         hyper, scaling = self.hyper, self.scaling
         values = {"count": self.count, "ok": self.ok, "noise": hyper.noise, "mean": hyper.mean}
         values |= {"center": scaling.center, "spread": scaling.spread}
+        values |= {"drift": None if hyper.drift is None else [hyper.drift.variance, hyper.drift.scale]}
         net = {} if hyper.net is None else hyper.net.state_dict()
         return values, {"scales": hyper.scales, **{f"net.{name}": part for name, part in net.items()}}
 
@@ -134,13 +136,13 @@ class Belief:
         scaling, hyper = fit.scaling, fit.hyper
         # What a measurement's own sigma does not explain is structure that the features do not resolve.
         unresolved = hyper.noise if np.isfinite(outcomes.sigma).mean() > 0.5 else 0.0
-        self.mean: NDArray[np.float64] = (state.mean + hyper.mean).mul(scaling.spread).add(scaling.center).numpy()
-        self.std: NDArray[np.float64] = self._left().add(unresolved).sqrt().mul(scaling.spread).numpy()
+        self.mean: NDArray[np.float64] = (state.mean + hyper.mean).mul(scaling.spread).add(scaling.center).cpu().numpy()
+        self.std: NDArray[np.float64] = self._left().add(unresolved).sqrt().mul(scaling.spread).cpu().numpy()
 
     @property
     def variance(self) -> NDArray[np.float64]:
         """Posterior variance, shape (candidate,), squared unit, without scatter that belongs to the objective."""
-        return self._left().numpy() * self._fit.scaling.spread**2
+        return self._left().cpu().numpy() * self._fit.scaling.spread**2
 
     @property
     def noise_variance(self) -> float:
@@ -153,7 +155,8 @@ class Belief:
         scaling, hyper, found = self._fit.scaling, self._fit.hyper, self.outcomes
         net = [] if hyper.net is None else [part.detach().numpy() for part in hyper.net.parameters()]
         numbers = [scaling.center, scaling.spread, hyper.noise, hyper.mean, *hyper.scales.tolist()]
-        return digest(numbers, found.index, found.value, found.sigma, *net)
+        drift = [] if hyper.drift is None else [[hyper.drift.variance, hyper.drift.scale], found.time]
+        return digest(numbers, found.index, found.value, found.sigma, *net, *drift)
 
     def extended(self, outcomes: Outcomes) -> Belief:
         """Return the belief after further outcomes, taken in one after the other."""
@@ -166,7 +169,7 @@ class Belief:
         """Return the posterior covariance of all candidates with some, shape (candidate, column)."""
         if self._joint is None or not np.array_equal(self._joint.columns, columns):
             self._joint = Joint(columns, self._state.root.columns(columns))
-        return self._joint.covariance.numpy() * self._fit.scaling.spread**2
+        return self._joint.covariance.cpu().numpy() * self._fit.scaling.spread**2
 
     def _left(self) -> Tensor:
         return self._state.left.clamp_min(1e-12)
@@ -174,8 +177,8 @@ class Belief:
     def _after(self, outcome: Outcomes) -> Belief:
         """Return the belief after one more outcome."""
         fit, state, candidate = self._fit, self._state, int(outcome.index[0])
-        total = state.left[candidate] + fit.noise(outcome)[0]
-        surprise = fit.scaling.target(outcome)[0] - fit.hyper.mean - state.mean[candidate]
+        total = state.left[candidate] + float(fit.noise(outcome)[0])
+        surprise = float(fit.scaling.target(outcome)[0]) - fit.hyper.mean - state.mean[candidate]
         column = state.root.columns(outcome.index)[:, 0] / total.sqrt()
         after = Conditioned(
             state.root.extended(column),
@@ -197,13 +200,26 @@ class GaussianProcess:
         Makes a fresh net that moves the patch columns.
     steps : int
         Adam steps for the net.
+    drifts : bool
+        Part of every outcome changes with time; beliefs are about the moment of the last outcome.
+    device : str
+        Of torch, for what has the size of the candidates; hyper-parameters are always fitted on the processor.
     """
 
-    def __init__(self, features: Features, net: Callable[[], Warp] | None = None, steps: int = 0):
+    def __init__(
+        self,
+        features: Features,
+        net: Callable[[], Warp] | None = None,
+        steps: int = 0,
+        *,
+        drifts: bool = False,
+        device: str = "cpu",
+    ):
         self._table = torch.as_tensor(features.table, dtype=torch.float64)
         self._kernel = features.kernel
         self._net = net
         self._steps = steps
+        self._drifts, self._device = drifts, device
 
     def fit(self, outcomes: Outcomes) -> Fit:
         """Maximise the posterior density of the hyper-parameters given at least one outcome.
@@ -218,11 +234,13 @@ class GaussianProcess:
         scaling, net = Scaling.of(outcomes.value), self._net() if self._net else None
         used = outcomes.thinned(FIT_OUTCOMES)
         table = self._table[torch.as_tensor(used.index)]
-        training = Training(table, self._kernel, scaling.target(used), scaling.noise(used))
+        time = moments(used.time, len(used)) if self._drifts else None
+        training = Training(table, self._kernel, scaling.target(used)[:, None], scaling.noise(used), time)
         try:
-            found = fit(training, net, self._steps)
+            (found,) = fit(training, net, self._steps)
         except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
-            return Fit(initial(training, self._net() if self._net else None), scaling, len(outcomes), False)
+            (prior,) = initial(training, self._net() if self._net else None)
+            return Fit(prior, scaling, len(outcomes), False)
         return Fit(found, scaling, len(outcomes), True)
 
     def stored_fit(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Fit:
@@ -244,19 +262,53 @@ class GaussianProcess:
             raise ValueError(f"this process has no net, but there are weights {', '.join(weights)}")
         if net is not None:
             _load(net, weights)
-        return Fit(Hyper(scales, noise, mean, net), Scaling(center, spread), int(values["count"]), values["ok"])
+        hyper = Hyper(scales, noise, mean, net, self._stored_drift(values["drift"]))
+        return Fit(hyper, Scaling(center, spread), int(values["count"]), values["ok"])
+
+    def _stored_drift(self, stored: Any) -> Drift | None:
+        if (stored is not None) != self._drifts:
+            raise ValueError(f"the fit has the drift {stored}, this process {'one' if self._drifts else 'none'}")
+        if stored is None:
+            return None
+        variance, scale = map(float, stored)
+        if not (0 < variance < 1e9 and 0 < scale < 1e9):
+            raise ValueError(f"variance and scale of a drift must be positive, got {variance} and {scale}")
+        return Drift(variance, scale)
 
     def condition(self, outcomes: Outcomes, fit: Fit) -> Belief:
         """Return the belief after ``outcomes``: those of the fit together, further ones one by one.
 
-        Outcomes that came in any portions therefore give the same bits.
+        Outcomes that came in any portions therefore give the same bits. With a drift all are taken in together,
+        and only the latest as far as ``EXACT_NUMBERS`` reach: older ones tell least about now.
         """
+        if fit.hyper.drift is not None:
+            return self._by_now(outcomes, fit, fit.hyper.drift)
         first = outcomes.part(0, fit.count)
-        prior = Prior(fit.hyper.compared(self._table), self._kernel, fit.hyper.scales)
+        prior = self._prior(fit)
         given = exactly if len(first) * len(prior) <= EXACT_NUMBERS else through_places
-        target = fit.scaling.target(first) - fit.hyper.mean
-        belief = Belief(fit, first, given(prior, first.index, fit.noise(first), target))
+        belief = Belief(fit, first, given(prior, first.index, *self._told(first, fit)))
         return belief.extended(outcomes.part(fit.count, len(outcomes)))
+
+    def _by_now(self, outcomes: Outcomes, fit: Fit, drift: Drift) -> Belief:
+        """Return the belief about the moment of the last outcome."""
+        kept = max(1, EXACT_NUMBERS // len(self._table))
+        latest = outcomes.part(max(0, len(outcomes) - kept), len(outcomes))
+        time = moments(outcomes.time, fit.count)[-len(latest) :]
+        ageing = Ageing(
+            (drift.between(time[-1:], time)[0] - drift.variance).to(self._device),
+            (drift.between(time, time) - drift.variance).to(self._device),
+        )
+        prior = self._prior(fit, drift.variance)
+        return Belief(fit, latest, exactly(prior, latest.index, *self._told(latest, fit), ageing))
+
+    def _prior(self, fit: Fit, common: float = 0.0) -> Prior:
+        table = fit.hyper.compared(self._table).to(self._device)
+        return Prior(table, self._kernel, fit.hyper.scales.to(self._device), common)
+
+    def _told(self, outcomes: Outcomes, fit: Fit) -> tuple[Tensor, Tensor]:
+        """Return noise and value of outcomes, less the prior mean."""
+        target = fit.scaling.target(outcomes) - fit.hyper.mean
+        return fit.noise(outcomes).to(self._device), target.to(self._device)
 
 
 def _load(net: Warp, weights: Mapping[str, Tensor]) -> None:

@@ -30,29 +30,37 @@ class Prior:
         Compares them.
     scales : Tensor, shape (group,)
         Its length scales.
+    common : float
+        Variance of what all candidates have in common at one moment.
     """
 
-    def __init__(self, table: Tensor, kernel: Kernel, scales: Tensor):
+    def __init__(self, table: Tensor, kernel: Kernel, scales: Tensor, common: float = 0.0):
         self._table, self._kernel, self._scales = table, kernel, scales
+        self.common = common
 
     def __len__(self) -> int:
         return len(self._table)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it is computed."""
+        return self._table.device
+
     def columns(self, picked: Index) -> Tensor:
-        """Return the correlation of all candidates with some, shape (candidate, column)."""
-        return self._correlation(self._table, picked)
+        """Return the covariance of all candidates with some, shape (candidate, column)."""
+        return self._covariance(self._table, picked)
 
     def between(self, first: Index, second: Index) -> Tensor:
-        """Return the correlation of some candidates with some, shape (first, second)."""
-        return self._correlation(self._table[torch.as_tensor(first)], second)
+        """Return the covariance of some candidates with some, shape (first, second)."""
+        return self._covariance(self._table[torch.as_tensor(first)], second)
 
-    def _correlation(self, rows: Tensor, picked: Index) -> Tensor:
+    def _covariance(self, rows: Tensor, picked: Index) -> Tensor:
         chosen = self._table[torch.as_tensor(picked)]
-        found = torch.empty(len(rows), len(picked), dtype=rows.dtype)
+        found = torch.empty(len(rows), len(picked), dtype=rows.dtype, device=rows.device)
         step = _rows(len(picked))
         for block, part in zip(rows.split(step), found.split(step), strict=True):
             part.copy_(self._kernel.of(block, chosen, self._scales))
-        return found
+        return found.add_(self.common) if self.common else found
 
 
 class Root:
@@ -114,7 +122,23 @@ class Conditioned:
     left: Tensor
 
 
-def exactly(prior: Prior, index: Index, noise: Tensor, target: Tensor) -> Conditioned:
+@dataclass(frozen=True)
+class Ageing:
+    """How much less outcomes have in common with now, and with each other, than what is measured at one moment.
+
+    Attributes
+    ----------
+    now : Tensor, shape (outcome,)
+        Their covariance with now, less that of one moment.
+    pairs : Tensor, shape (outcome, outcome)
+        Their covariance with each other, less that of one moment.
+    """
+
+    now: Tensor
+    pairs: Tensor
+
+
+def exactly(prior: Prior, index: Index, noise: Tensor, target: Tensor, ageing: Ageing | None = None) -> Conditioned:
     """Return the process given outcomes, in memory that grows with their number.
 
     With covariance K = L L' of the outcomes and k that of outcomes and candidates, phi = k' L'^-1
@@ -128,15 +152,20 @@ def exactly(prior: Prior, index: Index, noise: Tensor, target: Tensor) -> Condit
         Candidate of each outcome.
     noise, target : Tensor, shape (outcome,)
         Noise variance and value of each, less the prior mean.
+    ageing : Ageing, optional
+        Of what was measured at other moments than now.
     """
     phi = prior.columns(index)
-    root = torch.linalg.cholesky(phi[torch.as_tensor(index)] + noise.diag())
+    known = phi[torch.as_tensor(index)] + noise.diag()
+    if ageing is not None:
+        known += ageing.pairs
+        phi += ageing.now
+    root = torch.linalg.cholesky(known)
     _whiten(phi, root)
     weights = torch.linalg.solve_triangular(root, target[:, None], upper=False)
-    inner = -torch.eye(len(index), dtype=phi.dtype)
-    return Conditioned(
-        Root(prior, phi, inner), (phi @ weights)[:, 0], 1.0 - torch.linalg.vector_norm(phi, dim=1).square()
-    )
+    inner = -torch.eye(len(index), dtype=phi.dtype, device=phi.device)
+    left = 1.0 + prior.common - torch.linalg.vector_norm(phi, dim=1).square()
+    return Conditioned(Root(prior, phi, inner), (phi @ weights)[:, 0], left)
 
 
 def through_places(prior: Prior, index: Index, noise: Tensor, target: Tensor) -> Conditioned:
@@ -159,7 +188,7 @@ def through_places(prior: Prior, index: Index, noise: Tensor, target: Tensor) ->
     _whiten(phi, torch.linalg.cholesky(phi[torch.as_tensor(places)]))
     at = phi[torch.as_tensor(index)]
     weighted = at / (noise + (1.0 - at.square().sum(1)).clamp_min(0.0))[:, None]
-    identity = torch.eye(len(places), dtype=phi.dtype)
+    identity = torch.eye(len(places), dtype=phi.dtype, device=phi.device)
     spread = torch.cholesky_inverse(torch.linalg.cholesky(identity + at.T @ weighted))
     inner = spread - identity
     left = torch.cat([1.0 + ((part @ inner) * part).sum(1) for part in phi.split(_rows(len(places)))])
@@ -174,7 +203,7 @@ def _whiten(columns: Tensor, root: Tensor) -> None:
 
 def _telling(prior: Prior, index: Index, count: int) -> Index:
     """Return those of ``index`` that a pivoted Cholesky factorisation takes first, ``count`` at most."""
-    left, rows, chosen = torch.ones(len(index), dtype=torch.float64), [], []
+    left, rows, chosen = torch.ones(len(index), dtype=torch.float64, device=prior.device), [], []
     while len(chosen) < min(count, len(index)) and left.max() > _RESOLVED:
         pivot = int(left.argmax())
         row = prior.between(index, index[pivot : pivot + 1])[:, 0]

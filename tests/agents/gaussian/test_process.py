@@ -85,7 +85,7 @@ def test_density_of_hyper_parameters_is_that_of_gpytorch(case, peer):
 
     _, features, _, outcomes = case
     scaling, table = Scaling.of(outcomes.value), torch.as_tensor(features.table)[torch.as_tensor(outcomes.index)]
-    training = fitting.Training(table, features.kernel, scaling.target(outcomes), scaling.noise(outcomes))
+    training = fitting.Training(table, features.kernel, scaling.target(outcomes)[:, None], scaling.noise(outcomes))
     parts = features.kernel.parts(table, table)
     norms = math.log(math.sqrt(12)), math.log(math.sqrt(2))
     priors = [*(LogNormalPrior(math.sqrt(2) + norm, math.sqrt(3)) for norm in norms), LogNormalPrior(-4.0, 1.0)]
