@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fields import Maps, blur
+from .grains import draw_grains
 from .law import Law, pristine_response, property_maps, trend_properties
+from .needles import draw_needles
 from .structure import Structure, draw_structure
 
-Family = Literal["c180", "ac_stripes", "mixed", "null_hidden", "null_trend"]
+Family = Literal["c180", "ac_stripes", "mixed", "grains", "needles", "null_hidden", "null_trend"]
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,15 @@ class Film:
             Seed of the world.
         family : str
             ``c180``: c+ and c- domains. ``ac_stripes``: a domains in one c domain.
-            ``mixed``: both. ``null_hidden``: looks like ``mixed``, but another, invisible
-            structure decides how it switches. ``null_trend``: looks like ``mixed``, but
-            switching is a smooth trend in the coordinates.
+            ``mixed``: both. ``grains``: a polycrystal, as in :func:`draw_grains`. ``needles``: wedges
+            of one polarity in the other, as in :func:`draw_needles`. ``null_hidden``: looks like
+            ``mixed``, but another, invisible structure decides how it switches. ``null_trend``: looks
+            like ``mixed``, but switching is a smooth trend in the coordinates.
         psf : float
             Standard deviation (m) of the tip's point spread function.
         """
         law = Law.draw(seed)
-        seen = draw_structure(seed, "image", walls=family != "ac_stripes", stripes=family != "c180")
+        seen = _seen(seed, family)
         decides = draw_structure(seed, "hidden", walls=True, stripes=True) if family == "null_hidden" else seen
         properties = None if family == "null_trend" else property_maps(law, decides, seed, psf)
         return cls(law, _image_maps(law, seen, psf), properties)
@@ -61,6 +64,15 @@ class Film:
         if self.properties is None:
             return trend_properties(self.law, x, y)
         return self.properties.at(x, y, *self.properties.names)
+
+
+def _seen(seed: int, family: Family) -> Structure:
+    """Return the structure that images show."""
+    if family == "grains":
+        return draw_grains(seed, "image")
+    if family == "needles":
+        return draw_needles(seed, "image")
+    return draw_structure(seed, "image", walls=family != "ac_stripes", stripes=family != "c180")
 
 
 def _image_maps(law: Law, structure: Structure, psf: float) -> Maps:

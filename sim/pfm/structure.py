@@ -72,11 +72,12 @@ class Structure:
     polarization : ndarray
         +1 where the nearest c domain points up, -1 where it points down.
     a_fraction : ndarray
-        Share of a domain in each cell, 0 to 1.
+        Share of a domain in each cell, 0 to 1; of in-plane polarisation where axes lean.
     wall_180 : ndarray
         Signed distance (m) to the nearest 180 degree wall, positive in c+.
     wall_ac : ndarray
-        Signed distance (m) to the nearest a/c wall, positive inside the a domain.
+        Signed distance (m) to the nearest a/c wall, positive inside the a domain; of a polycrystal
+        to the nearest grain boundary, of needles to the nearest tip: the same law holds there.
     height : ndarray
         Surface (m) with the ridges of the a/c walls and a little roughness.
     """

@@ -20,7 +20,7 @@ def image_against_loops(world) -> float:
     return float(np.corrcoef(np.abs(response).ravel(), area.ravel())[0, 1])
 
 
-@pytest.mark.parametrize("family", ["c180", "ac_stripes", "mixed"])
+@pytest.mark.parametrize("family", ["c180", "ac_stripes", "mixed", "grains", "needles"])
 def test_switching_follows_structure(make_world, family):
     assert image_against_loops(make_world(seed=2, family=family)) > 0.3
 
