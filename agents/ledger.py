@@ -232,11 +232,7 @@ class Ledger:
 
     def _use(self, candidate: int) -> None:
         self._used[candidate] = True
-        self.admissible[candidate] = False
-        if self.problem.separation_nm:
-            offset = self.problem.points - self.problem.points[candidate]
-            # A hair less, so that rounding of coordinates does not block exact multiples.
-            self.admissible &= np.linalg.norm(offset, axis=1) >= self.problem.separation_nm * (1 - 1e-9)
+        self.admissible &= ~self.problem.covered(candidate)
 
     def _refuse_closed(self, number: int | None) -> None:
         if number is not None and 0 <= number < len(self.decisions):

@@ -100,6 +100,18 @@ class Problem:
         """Return how many steps each candidate lies from ``values``, shape (candidate,)."""
         return np.linalg.norm((self.points - np.asarray(values)) / self.steps, axis=1)
 
+    def covered(self, candidate: int) -> NDArray[np.bool_]:
+        """Return which candidates must not be measured after ``candidate`` was, shape (candidate,).
+
+        Itself, and every one nearer to it than the separation.
+        """
+        found = np.arange(len(self)) == candidate
+        if self.separation_nm:
+            away = np.linalg.norm(self.points - self.points[candidate], axis=1)
+            # A hair less, so that rounding of coordinates does not block exact multiples.
+            found |= away < self.separation_nm * (1 - 1e-9)
+        return found
+
     @property
     def reach(self) -> float:
         """How many steps from a candidate a point still means it: half a diagonal step."""

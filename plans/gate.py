@@ -83,12 +83,12 @@ class Gate:
         if not (math.isfinite(x) and math.isfinite(y)):
             return Refused(f"({x}, {y}) nm is not finite")
         with np.errstate(over="ignore"):  # so far away that it is infinite, which is refused
-            away = np.hypot(self.problem.points[:, 0] - x, self.problem.points[:, 1] - y)
-        # Half a diagonal step: the farthest that a point inside the grid can be from a node.
-        reach = float(self.problem.steps[0]) * math.sqrt(0.5) * (1 + 1e-9)
+            away = self.problem.distance((x, y))
+        reach = self.problem.reach
         if away.min() > reach:
+            gap, limit = float(self.problem.steps[0]) * away.min(), float(self.problem.steps[0]) * reach
             return Refused(
-                f"({x:.1f}, {y:.1f}) nm is {away.min():.1f} nm from the nearest candidate; {reach:.1f} nm is the limit"
+                f"({x:.1f}, {y:.1f}) nm is {gap:.1f} nm from the nearest candidate; {limit:.1f} nm is the limit"
             )
         free = np.where(self._blocked, np.inf, away)
         candidate = int(np.argmin(free if free.min() <= reach else away))
@@ -100,9 +100,8 @@ class Gate:
             return Refused(str(error))
         if candidate in self._taken:
             return Refused(f"candidate {candidate} at ({px:.1f}, {py:.1f}) nm was measured before")
-        gap = self.clearance(px, py)
-        if gap < self.problem.separation_nm:
-            needed = self.problem.separation_nm
+        if self._blocked[candidate]:
+            gap, needed = self.clearance(px, py), self.problem.separation_nm
             return Refused(f"({px:.1f}, {py:.1f}) nm overlaps a footprint: {gap:.1f} nm away, {needed:.1f} nm needed")
         return Admitted(candidate, px, py)
 
@@ -116,6 +115,4 @@ class Gate:
     def take(self, candidate: int) -> None:
         """Note that ``candidate`` is being measured."""
         self._taken.append(candidate)
-        away = np.hypot(*(self.problem.points - self.problem.points[candidate]).T)
-        self._blocked |= away < self.problem.separation_nm
-        self._blocked[candidate] = True
+        self._blocked |= self.problem.covered(candidate)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probeline.agents.ledger import Ledger
 from probeline.agents.problem import CandidateSpec, Problem, build_problem
 from probeline.core.envelope import Envelope
 from probeline.plans.gate import Admitted, Gate, Refused
@@ -57,6 +58,19 @@ def test_footprints_must_not_overlap():
     assert "measured before" in gate.judge({"x": 50, "y": 50}, (0, 0)).reason
     assert "footprint" in gate.judge({"x": 70, "y": 50}, (0, 0)).reason
     assert isinstance(gate.judge({"x": 80, "y": 50}, (0, 0)), Admitted)
+
+
+@pytest.mark.parametrize("size", [640.0, 1000.0, 1280.0])
+def test_it_admits_what_agents_take_for_admissible(size):
+    axis = np.linspace(0, size, 50, endpoint=False)
+    spec = CandidateSpec(patch_pixels=1, separation_nm=3 * size / 50)  # an exact multiple of the pixel
+    problem = build_problem(np.zeros((0, 50, 50)), [], *np.meshgrid(axis, axis), spec, objective="y")
+    gate, ledger = Gate(problem, Envelope(limits={"x": (0, 1), "y": (0, 1)})), Ledger(problem)
+    gate.take(problem.nearest(size / 2, size / 2))
+    ledger.open(problem.nearest(size / 2, size / 2))
+    near = np.flatnonzero(problem.distance((size / 2, size / 2)) < 5)
+    admitted = [isinstance(gate.judge(ledger.dofs_of(candidate), (0, 0)), Admitted) for candidate in near]
+    np.testing.assert_array_equal(admitted, ledger.admissible[near])
 
 
 def test_a_point_between_candidates_takes_the_nearest_that_is_free():
