@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from ...core.digest import digest
+from ...core.errors import SpecError
 from ...core.rng import generator
 from .. import acquisition
 from ..base import MODEL_POINTS, CandidateAgent
@@ -27,6 +28,9 @@ from .process import Belief, Fit, GaussianProcess
 Array = NDArray[np.float64]
 
 
+_JOINT = ("integrated_variance", "thompson", "novelty")  # acquisitions that ask for covariances
+
+
 class SurrogateOptions(ScoreOptions):
     """Options of every agent with a Gaussian process.
 
@@ -37,10 +41,17 @@ class SurrogateOptions(ScoreOptions):
     ard : bool
         Learn a length scale for every feature (automatic relevance determination), where there is
         otherwise one for all surroundings and one for the place.
+    drift : bool
+        Part of every outcome changes with the time it was measured at, as repeated measurements of a control
+        site show. Predictions are then for the moment of the last outcome.
+    device : {"cpu", "cuda"}
+        Where what has the size of the candidates is computed. Results differ by rounding.
     """
 
     kernel: Shape = "matern"
     ard: bool = False
+    drift: bool = False
+    device: Literal["cpu", "cuda"] = "cpu"
 
 
 class PatchOptions(SurrogateOptions):
@@ -99,10 +110,13 @@ class SurrogateAgent(CandidateAgent):
 
     def __init__(self, spec: AgentSpec, problem: Problem):
         super().__init__(spec, problem)
+        _check_device(self.options.device)
         torch.set_num_threads(1)
         self._features = self._kernelled(self._build_features())
         self._model = self._build_model(self._features)
         self._anchors = anchors(spec.seed, len(problem))
+        # From the fit on, so that a checkpoint and the agent that wrote it go the same way to the same bits.
+        self._joint = self._anchors if spec.acquisition in _JOINT else None
         self._fit: Fit | None = None
         self._fits = 0
         self._conditioned: tuple[Fit, Belief] | None = None
@@ -140,7 +154,10 @@ class SurrogateAgent(CandidateAgent):
         return replace(features, kernel=kernel.per_column() if self.options.ard else kernel)
 
     def _build_model(self, features: Features) -> GaussianProcess:
-        return GaussianProcess(features)
+        return GaussianProcess(features, **self._how())
+
+    def _how(self) -> dict[str, Any]:
+        return {"drifts": self.options.drift, "device": self.options.device}
 
     def _prepare(self) -> None:
         outcomes = self._ledger.outcomes()
@@ -171,11 +188,10 @@ class SurrogateAgent(CandidateAgent):
             return None
         outcomes = self._ledger.outcomes()
         if self._conditioned and self._conditioned[0] is self._fit:
-            earlier = self._conditioned[1]
-            belief = earlier.extended(outcomes.part(len(earlier.outcomes), len(outcomes)))
+            belief = self._model.updated(self._conditioned[1], outcomes, self._fit)
         else:
             self._conditioned = self._believed = None  # large, and of no more use
-            belief = self._model.condition(outcomes, self._fit)
+            belief = self._model.condition(outcomes, self._fit, self._joint)
         self._conditioned = self._fit, belief
         return belief
 
@@ -184,7 +200,9 @@ class SurrogateAgent(CandidateAgent):
         pending = np.array(list(self._ledger.pending.values()), np.int64)
         key = belief, tuple(pending)
         if self._believed is None or self._believed[0] != key:
-            believed = Outcomes(pending, belief.mean[pending], np.zeros(len(pending)))
+            # However many they are, they change nothing about whether outcomes state their uncertainty.
+            sigma = np.full(len(pending), 0.0 if belief.stated else np.nan)
+            believed = Outcomes(pending, belief.mean[pending], sigma)
             self._believed = key, belief.extended(believed)
         return self._believed[1]
 
@@ -236,6 +254,13 @@ class SurrogateAgent(CandidateAgent):
         return acquisition.thompson(belief.mean, belief.variance, covariance, self._anchors, normal)
 
 
+def _check_device(device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SpecError(
+            "device = 'cuda' was refused: torch sees no CUDA device here; leave device out, or set it to 'cpu'"
+        )
+
+
 class GPAgent(SurrogateAgent):
     """Gaussian process on coordinates alone: what a map knows without its image."""
 
@@ -261,7 +286,7 @@ class DKLAgent(PatchGPAgent):
     def _build_model(self, features: Features) -> GaussianProcess:
         if not features.patch_columns:
             return super()._build_model(features)
-        return GaussianProcess(features, self._net, self.options.steps)
+        return GaussianProcess(features, self._net, self.options.steps, **self._how())
 
     def _net(self) -> Warp:
         """Return the net as it is before any outcome; the same one each time."""

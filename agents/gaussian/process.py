@@ -8,7 +8,7 @@ BoTorch factorise and predict afresh. They are the reference in the tests and th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -135,9 +135,14 @@ class Belief:
         self.outcomes = outcomes
         scaling, hyper = fit.scaling, fit.hyper
         # What a measurement's own sigma does not explain is structure that the features do not resolve.
-        unresolved = hyper.noise if np.isfinite(outcomes.sigma).mean() > 0.5 else 0.0
+        unresolved = hyper.noise if self.stated else 0.0
         self.mean: NDArray[np.float64] = (state.mean + hyper.mean).mul(scaling.spread).add(scaling.center).cpu().numpy()
         self.std: NDArray[np.float64] = self._left().add(unresolved).sqrt().mul(scaling.spread).cpu().numpy()
+
+    @property
+    def stated(self) -> bool:
+        """Whether most outcomes state their sigma."""
+        return bool(np.isfinite(self.outcomes.sigma).mean() > 0.5)
 
     @property
     def variance(self) -> NDArray[np.float64]:
@@ -221,6 +226,11 @@ class GaussianProcess:
         self._steps = steps
         self._drifts, self._device = drifts, device
 
+    @property
+    def candidates(self) -> int:
+        """How many there are."""
+        return len(self._table)
+
     def fit(self, outcomes: Outcomes) -> Fit:
         """Maximise the posterior density of the hyper-parameters given at least one outcome.
 
@@ -231,17 +241,35 @@ class GaussianProcess:
         Fit
             The mode of the prior, marked as not ok, when that fails numerically.
         """
-        scaling, net = Scaling.of(outcomes.value), self._net() if self._net else None
-        used = outcomes.thinned(FIT_OUTCOMES)
-        table = self._table[torch.as_tensor(used.index)]
-        time = moments(used.time, len(used)) if self._drifts else None
-        training = Training(table, self._kernel, scaling.target(used)[:, None], scaling.noise(used), time)
+        return self.fit_together([outcomes])[0]
+
+    def fit_together(self, outputs: Sequence[Outcomes]) -> list[Fit]:
+        """Fit length scales and net to several outputs of the same measurements at once.
+
+        Parameters
+        ----------
+        outputs : sequence of Outcomes
+            At the same candidates, with the same stated uncertainty; each is standardised.
+
+        Returns
+        -------
+        list of Fit
+            One for each output, with its own mean and noise.
+        """
+        scalings, used = [Scaling.of(of.value) for of in outputs], [of.thinned(FIT_OUTCOMES) for of in outputs]
+        first, count = used[0], len(outputs[0])
+        training = Training(
+            self._table[torch.as_tensor(first.index)],
+            self._kernel,
+            torch.stack([scaling.target(of) for scaling, of in zip(scalings, used, strict=True)], 1),
+            scalings[0].noise(first),
+            moments(first.time, len(first)) if self._drifts else None,
+        )
         try:
-            (found,) = fit(training, net, self._steps)
+            found, ok = fit(training, self._net() if self._net else None, self._steps), True
         except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
-            (prior,) = initial(training, self._net() if self._net else None)
-            return Fit(prior, scaling, len(outcomes), False)
-        return Fit(found, scaling, len(outcomes), True)
+            found, ok = initial(training, self._net() if self._net else None), False
+        return [Fit(hyper, scaling, count, ok) for hyper, scaling in zip(found, scalings, strict=True)]
 
     def stored_fit(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Fit:
         """Return a fit from what :meth:`Fit.stored` gave.
@@ -275,11 +303,20 @@ class GaussianProcess:
             raise ValueError(f"variance and scale of a drift must be positive, got {variance} and {scale}")
         return Drift(variance, scale)
 
-    def condition(self, outcomes: Outcomes, fit: Fit) -> Belief:
+    def condition(self, outcomes: Outcomes, fit: Fit, joint: NDArray[np.int64] | None = None) -> Belief:
         """Return the belief after ``outcomes``: those of the fit together, further ones one by one.
 
         Outcomes that came in any portions therefore give the same bits. With a drift all are taken in together,
         and only the latest as far as ``EXACT_NUMBERS`` reach: older ones tell least about now.
+
+        Parameters
+        ----------
+        outcomes : Outcomes
+            All.
+        fit : Fit
+            To some of them.
+        joint : ndarray of int, shape (column,), optional
+            Candidates whose covariance with all others will be asked for.
         """
         if fit.hyper.drift is not None:
             return self._by_now(outcomes, fit, fit.hyper.drift)
@@ -287,7 +324,16 @@ class GaussianProcess:
         prior = self._prior(fit)
         given = exactly if len(first) * len(prior) <= EXACT_NUMBERS else through_places
         belief = Belief(fit, first, given(prior, first.index, *self._told(first, fit)))
+        if joint is not None:
+            belief.covariance(joint)
         return belief.extended(outcomes.part(fit.count, len(outcomes)))
+
+    def updated(self, belief: Belief, outcomes: Outcomes, fit: Fit) -> Belief:
+        """Return the belief after ``outcomes`` from that after the first of them."""
+        new = outcomes.part(len(belief.outcomes), len(outcomes))
+        if fit.hyper.drift is None or not len(new):
+            return belief.extended(new)
+        return self._by_now(outcomes, fit, fit.hyper.drift)
 
     def _by_now(self, outcomes: Outcomes, fit: Fit, drift: Drift) -> Belief:
         """Return the belief about the moment of the last outcome."""

@@ -68,6 +68,17 @@ def test_a_restored_agent_goes_on_to_the_bit(problem, tmp_path, kind):
     assert json.dumps(told[0]) == json.dumps(told[1])
 
 
+@pytest.mark.parametrize("goal", ["map", "diverse"])
+@pytest.mark.parametrize("drift", [False, True])
+def test_covariances_are_restored_to_the_bit_long_after_a_fit(tmp_path, goal, drift):
+    problem = small_problem(pixels=18)
+    agent = agent_on(problem, "gp", goal, drift=drift)
+    run(agent, problem, 140)  # fitted after 123 outcomes; single columns were put together since
+    save_checkpoint(agent, tmp_path / "a.ckpt")
+    again = load_checkpoint(tmp_path / "a.ckpt", problem)
+    np.testing.assert_array_equal(agent.posterior()["acquisition"], again.posterior()["acquisition"])
+
+
 def test_restoring_repeats_no_fit(saved, monkeypatch):
     problem, path, agent = saved
     monkeypatch.setattr("probeline.agents.gaussian.process.fit", lambda *_: pytest.fail("fitted again"))

@@ -64,6 +64,16 @@ def test_straddle_measures_at_the_level(problem):
     assert np.median(np.abs(truth[found[8:]] - 0.5)) < 0.6 * np.median(np.abs(truth - 0.5))
 
 
+def test_pending_points_never_make_the_belief_less_sure(problem):
+    agent = agent_on(problem, "gp", seed_points=3)
+    run(agent, problem, 3)
+    agent._prepare()
+    known = agent._belief()
+    for _ in range(5):  # more than are known
+        agent.suggest(1)
+        assert (agent._belief_with_pending(known).std <= known.std + 1e-12).all()
+
+
 def test_pending_points_repel(problem):
     agent = agent_on(problem, "gp", acquisition="max_variance", seed_points=5)
     run(agent, problem, 5)
