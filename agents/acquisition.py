@@ -7,6 +7,8 @@ turns the sign before it asks.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
@@ -87,7 +89,12 @@ def integrated_variance(covariance: Array, variance: Array, noise_variance: floa
     noise_variance : float
         Variance that one measurement adds, in the squared unit of the objective.
     """
-    return np.mean(covariance**2, axis=1) / (variance + noise_variance)
+    largest = float(variance.max())
+    if not largest:
+        return np.zeros(len(variance))
+    # A power of two, which rounds nothing, is divided out: squares of very large outcomes would overflow.
+    unit = math.ldexp(1.0, math.frexp(largest)[1] - 1)
+    return np.mean((covariance / unit) ** 2, axis=1) / ((variance + noise_variance) / unit) * unit
 
 
 @one_thread
@@ -142,9 +149,9 @@ def novelty(draw: Array, outcomes: Array, neighbours: int) -> Array:
     neighbours : int
         How many nearest outcomes count.
     """
-    distance = np.abs(draw[:, None] - outcomes[None, :])
     count = min(neighbours, len(outcomes))
-    return np.partition(distance, count - 1, axis=1)[:, :count].mean(axis=1)
+    nearest, _ = KDTree(outcomes[:, None]).query(draw[:, None], k=count, p=1)
+    return np.reshape(nearest, (len(draw), count)).mean(axis=1)
 
 
 def farthest(coordinates: Array, used: NDArray[np.int64]) -> Array:

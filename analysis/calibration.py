@@ -249,8 +249,8 @@ def _audits(
     random: list[tuple[int, float]] = []  # place among the outcomes, value
     last = -1
     for place, (number, value, sigma) in enumerate(outcomes):
-        told = predictions.get(number)
-        # An external point may bear a number that is given to a decision only later.
+        # An external point may bear anything as its number, and one that is given to a decision only later.
+        told = predictions.get(number) if type(number) is int else None
         if told is None or told["source"] not in ("seed", "audit") or place < told["n_seen"]:
             continue
         std = math.hypot(told["std"], told["noise"], sigma if math.isfinite(sigma) else 0.0)

@@ -173,10 +173,8 @@ class LawAgent(CandidateAgent):
         return information(self._share(), self._tell()[0]) * after.variance / belief.variance
 
     def _integrated_variance(self, after: Belief) -> Array:
-        # Relative to the largest variance, because squares of absurd outcomes would overflow.
-        unit = float(after.variance.max())
-        covariance, noise = after.covariance(self._anchors) / unit, float(np.median(self._next_noise())) / unit
-        return acquisition.integrated_variance(covariance, after.variance / unit, noise)
+        covariance, noise = after.covariance(self._anchors), float(np.median(self._next_noise()))
+        return acquisition.integrated_variance(covariance, after.variance, noise)
 
 
 class SGPAgent(LawAgent):

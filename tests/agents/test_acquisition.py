@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,6 +7,9 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from probeline.agents import acquisition
+from probeline.agents.check import landscape
+
+from .worlds import QUICK, agent_on, run
 
 
 def test_log_h_agrees_with_botorch_over_all_branches():
@@ -90,3 +95,30 @@ def test_novelty_is_the_mean_distance_of_the_nearest_outcomes():
     draw, outcomes = np.array([0.0, 5.0]), np.array([0.0, 1.0, 10.0])
     np.testing.assert_allclose(acquisition.novelty(draw, outcomes, 2), [0.5, 4.5])
     np.testing.assert_allclose(acquisition.novelty(draw, outcomes, 9), [11 / 3, 14 / 3])
+
+
+def test_novelty_needs_little_memory():
+    draw, outcomes = np.random.default_rng(0).normal(size=(2, 20_000))
+    tracemalloc.start()
+    found = acquisition.novelty(draw, outcomes[:2000], 5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6  # a table of all distances has 320 MB
+    expected = np.sort(np.abs(draw[:100, None] - outcomes[:2000]), axis=1)[:, :5].mean(axis=1)
+    np.testing.assert_allclose(found[:100], expected)
+
+
+def test_integrated_variance_has_no_scale():
+    _, covariance = _gaussian()
+    score = acquisition.integrated_variance(covariance, np.diag(covariance), 0.3)
+    for unit in (2.0**-300, 2.0**600):  # squares of the latter are beyond floating point
+        scaled = acquisition.integrated_variance(covariance * unit, np.diag(covariance) * unit, 0.3 * unit)
+        np.testing.assert_array_equal(scaled, score * unit)
+    np.testing.assert_array_equal(acquisition.integrated_variance(0 * covariance, np.zeros(30), 0.0), np.zeros(30))
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e100])
+@pytest.mark.parametrize("kind", ["gp", "sgp"])
+def test_maps_of_absurd_outcomes_go_on(problem, kind, size):
+    agent = agent_on(problem, kind, "map", seed_points=3, **QUICK.get(kind, {}))
+    assert len(set(run(agent, problem, 6, truth=size * np.tanh(landscape(problem))))) == 6

@@ -197,6 +197,12 @@ def test_an_external_point_is_not_taken_for_the_decision_of_its_number():
     assert audits_of(predictions, [(5, 1.0, 0.1), ("a", 1.0, 0.1), ("b", 1.0, 0.1)]) == []
 
 
+@pytest.mark.parametrize("number", [[1], {"a": 1}, 1.0, True, None])
+def test_an_external_point_may_bear_anything_as_its_number(number):
+    predictions = {0: told("seed", 0), 1: told("audit", 1)}
+    assert audits_of(predictions, [(0, 1.0, 0.1), (number, 2.0, 0.1)]) == []
+
+
 def test_absurd_outcomes_are_judged_too():
     absurd = [Audit(value, 0.0, 1.0, np.array([0.0, 1.0])) for value in (1e39, -1e100, 1e80)]
     for count in (1, 2, 3):
