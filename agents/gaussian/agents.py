@@ -24,6 +24,7 @@ from ..spec import AgentSpec
 from .features import Features, build_features
 from .kernels import Shape, Warp
 from .process import Belief, Fit, GaussianProcess
+from .spectra import SpectraBelief, learn_spectra
 
 Array = NDArray[np.float64]
 
@@ -144,6 +145,23 @@ class SurrogateAgent(CandidateAgent):
         if not 0 < fits <= len(counts) or fit.count != counts[fits - 1]:
             raise ValueError(f"fit {fits} after {fit.count} outcomes is not on the schedule of this agent")
         self._fit, self._fits = fit, fits
+
+    def spectra(self, index: NDArray[np.int64], spectra: Array) -> SpectraBelief:
+        """Learn whole spectra with this agent's kernel and net; its outcomes have no part in it.
+
+        Parameters
+        ----------
+        index : ndarray of int, shape (spectrum,)
+            Candidate of each spectrum.
+        spectra : ndarray, shape (spectrum, channel)
+            In any one unit.
+
+        Raises
+        ------
+        DataError
+            When there are fewer than three spectra, or some are not finite.
+        """
+        return learn_spectra(self._model, index, spectra, generator(self.spec.seed, "spectra"))
 
     def _build_features(self) -> Features:
         return build_features(self.problem, components=0)

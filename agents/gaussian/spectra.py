@@ -16,8 +16,8 @@ Array = NDArray[np.float64]
 Picked = NDArray[np.int64] | slice
 ALL = slice(None)
 LEAST = 3  # spectra without which nothing varies
-KEPT = 0.99  # share of the variance that components explain
 MOST = 8  # components at most
+PERMUTATIONS = 19  # the largest of which a component of noise exceeds once in twenty times
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,12 @@ class SpectraBelief:
 
 
 @one_thread
-def learn_spectra(process: GaussianProcess, index: NDArray[np.int64], spectra: Array) -> SpectraBelief:
+def learn_spectra(
+    process: GaussianProcess, index: NDArray[np.int64], spectra: Array, rng: np.random.Generator
+) -> SpectraBelief:
     """Learn how spectra follow from what the process sees of candidates.
 
-    Spectra are reduced to the principal components that explain 99 % of their variance, eight at
+    Spectra are reduced to the principal components that stand out of their noise, eight at
     most. All share one kernel and, in deep kernel learning, one net; each has its own mean and
     noise: the intrinsic coregionalisation model with a diagonal coregionalisation matrix, since
     components are not correlated (Alvarez, Rosasco & Lawrence, Found. Trends Mach. Learn. 4, 195
@@ -69,6 +71,8 @@ def learn_spectra(process: GaussianProcess, index: NDArray[np.int64], spectra: A
         Candidate of each spectrum.
     spectra : ndarray, shape (spectrum, channel)
         In any one unit.
+    rng : numpy.random.Generator
+        Permutes channels, to see what noise alone gives.
 
     Raises
     ------
@@ -77,7 +81,7 @@ def learn_spectra(process: GaussianProcess, index: NDArray[np.int64], spectra: A
     """
     _check(index, spectra)
     center = spectra.mean(axis=0)
-    scores, axes = _components(spectra - center)
+    scores, axes = _components(spectra - center, rng)
     free = max(1, len(spectra) - 1 - len(axes))
     rest = np.sum((spectra - center - scores @ axes) ** 2, axis=0) / free
     if not scores.shape[1]:
@@ -94,12 +98,23 @@ def learn_spectra(process: GaussianProcess, index: NDArray[np.int64], spectra: A
     )
 
 
-def _components(centred: Array) -> tuple[Array, Array]:
-    """Return scores, shape (spectrum, component), and axes, shape (component, channel)."""
+def _components(centred: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return scores, shape (spectrum, component), and axes, shape (component, channel).
+
+    Components are kept while they explain more than the first ones of spectra whose channels were permuted, each by
+    itself, which leaves every channel its noise: parallel analysis, Buja & Eyuboglu, Multivar. Behav. Res. 27, 509
+    (1992), doi:10.1207/s15327906mbr2704_2.
+    """
     left, size, axes = np.linalg.svd(centred, full_matrices=False)
-    shares = np.cumsum(size**2) / max(float(np.sum(size**2)), np.finfo(float).tiny)
-    count = min(MOST, int(np.searchsorted(shares, KEPT)) + 1) if size[0] > 0 else 0
+    noise = np.array([_sizes(rng.permuted(centred, axis=0)) for _ in range(PERMUTATIONS)]).max(axis=0)
+    above = size > np.maximum(noise, 1e-9 * np.abs(centred).max())
+    count = min(MOST, int(np.argmin(np.append(above, False))))
     return left[:, :count] * size[:count], axes[:count]
+
+
+def _sizes(centred: Array) -> Array:
+    """Return the singular values, largest first."""
+    return np.linalg.svd(centred, compute_uv=False)
 
 
 def _check(index: NDArray[np.int64], spectra: Array) -> None:

@@ -36,7 +36,7 @@ def nets(features):
 def test_spectra_nobody_measured_are_predicted(world, deep):
     problem, features, clean, index, measured = world
     process = GaussianProcess(features, nets(features) if deep else None, 20)
-    belief = learn_spectra(process, index, measured)
+    belief = learn_spectra(process, index, measured, np.random.default_rng(2))
     rest = np.setdiff1d(np.arange(len(problem)), index)
     error = np.sqrt(np.mean((belief.mean(rest) - clean[rest]) ** 2))
     assert error < 0.25 * np.sqrt(np.mean((measured.mean(axis=0) - clean[rest]) ** 2))  # of the mean spectrum
@@ -61,7 +61,7 @@ def test_outputs_share_length_scales_and_each_has_its_noise(world):
 
 def test_constant_spectra_are_believed_constant(world):
     _, features, _, index, _ = world
-    belief = learn_spectra(GaussianProcess(features), index, np.ones((len(index), 5)))
+    belief = learn_spectra(GaussianProcess(features), index, np.ones((len(index), 5)), np.random.default_rng(2))
     np.testing.assert_array_equal(belief.mean(), 1.0)
     np.testing.assert_array_equal(belief.std(), 0.0)
 
@@ -76,4 +76,4 @@ def test_spectra_that_teach_nothing_are_refused(world, count, value, message):
     given[0, 0] = value
     chosen = index[: 5 if "row" in message else count]
     with pytest.raises(DataError, match=message):
-        learn_spectra(GaussianProcess(features), chosen, given)
+        learn_spectra(GaussianProcess(features), chosen, given, np.random.default_rng(2))
