@@ -263,6 +263,8 @@ class Ledger:
 def _number(point: Mapping[str, Any]) -> int | None:
     """Return the id of ``point`` when it can be one of ours."""
     number = point.get(ID)
+    if not (number is None or isinstance(number, str | int | float | np.integer)):
+        raise RefusedError(f"id {number!r} was refused: it is stored as it is, so give a string, a number or none")
     return int(number) if isinstance(number, int | np.integer) and not isinstance(number, bool) else None
 
 

@@ -42,7 +42,7 @@ class AskTell:
         return {"x": places}
 
     def tell(self, x: ArrayLike, y: ArrayLike, noise_variances: ArrayLike | None = None) -> None:
-        """Take outcomes in: those at places that were asked for, and others.
+        """Take outcomes in: those at places that were asked for, others, and repeats.
 
         Parameters
         ----------
@@ -70,7 +70,9 @@ class AskTell:
                 f"x of shape {places.shape} and {len(values)} values were refused: give one row of "
                 f"{len(self._problem.dofs)} numbers for each value, and as many noise variances or none"
             )
-        points = [self._point(place) for place in places]
+        points: list[dict[str, Any]] = []
+        for place in places:
+            points.append(self._point(place, [point.get(ID) for point in points]))
         good = np.isfinite(values)
         outcomes = []
         for number in np.flatnonzero(good):
@@ -82,9 +84,9 @@ class AskTell:
         for point in points:
             self._open.pop(point.get(ID), None)
 
-    def _point(self, place: Array) -> dict[str, Any]:
-        """Return the open suggestion at ``place``, else an external point."""
-        known = [number for number, other in self._open.items() if np.array_equal(other, place)]
+    def _point(self, place: Array, told: Sequence[Any]) -> dict[str, Any]:
+        """Return the open suggestion at ``place`` that was not told already, else an external point."""
+        known = [number for number, other in self._open.items() if number not in told and np.array_equal(other, place)]
         point: dict[str, Any] = dict(zip(self._problem.dofs, place.tolist(), strict=True))
         if not known and self._problem.distance(place).min() > self._problem.reach:  # before anything is taken in
             raise RefusedError(

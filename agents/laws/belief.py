@@ -12,12 +12,11 @@ from scipy.special import logsumexp
 from ...core.errors import SpecError
 from ..ledger import Outcomes
 from .smc import Population
-from .structured import Structured
+from .structured import NUMBERS, Structured
 
 Array = NDArray[np.float64]
 
 _DRAWS = 256
-_NUMBERS = 2**22  # of a table of draws; more candidates have fewer draws
 _FEWEST = 8  # draws of a law that is improbable
 _FORGOTTEN = 1e-4  # probability below which a law adds nothing to the belief
 PARAMETERS = 0.002  # weight of a nat about parameters beside one about which law holds
@@ -92,18 +91,16 @@ def predict(model: Structured, outcomes: Outcomes, population: Population) -> Pr
     Raises
     ------
     SpecError
-        When no draw has a finite value at every candidate.
+        When no parameters that fit the outcomes have a finite value at every candidate.
     """
-    count = min(len(population.z), max(64, min(_DRAWS, _NUMBERS // len(model.waves.table))))
+    count = min(len(population.z), max(64, min(_DRAWS, NUMBERS // len(model.waves.table))))
     z = population.z[np.linspace(0, len(population.z) - 1, count).astype(int)]
     law = model.law_at(z)
-    good = np.isfinite(law).all(axis=1)
-    if not good.any():
+    if not np.isfinite(law).all():
         raise SpecError(
             f"law {model.law.title!r} has no finite value at some candidates, whatever parameters fit the outcomes;"
             " leave those candidates out, or bound the law by maximum() and where()"
         )
-    z, law = z[good], law[good]
     weights, root = model.weights(outcomes, z)
     draws = law + weights @ model.waves.table.T
     covariance = np.einsum("pkv,pkw->vw", root, root) / len(z)

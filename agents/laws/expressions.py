@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -84,6 +85,11 @@ class Expression:
         """Return the value for ``values``, numbers or arrays that broadcast; may be infinite or NaN."""
         with np.errstate(all="ignore"):
             return np.asarray(self._part(values), float)
+
+
+def as_read(name: str) -> str:
+    """Return a name as the names of an expression are: Python takes some signs for one, such as the two for micro."""
+    return unicodedata.normalize("NFKC", name)
 
 
 def _read(text: str) -> tuple[Part, frozenset[str]]:

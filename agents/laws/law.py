@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from ...core.errors import SpecError, UnknownNameError
 from ...core.units import si_factor, si_unit
 from ..problem import Problem
-from .expressions import Expression
+from .expressions import Expression, as_read
 from .priors import AnyPrior
 
 Array = NDArray[np.float64]
@@ -47,6 +48,11 @@ class Law(BaseModel):
     name: str = ""
     about: str = ""
     doi: str = ""
+
+    @field_validator("parameters", "arguments", mode="before")
+    @classmethod
+    def _as_in_the_formula(cls, given: Any) -> Any:
+        return {as_read(name): value for name, value in given.items()} if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _names_agree(self) -> Law:
@@ -84,15 +90,16 @@ class Law(BaseModel):
         SpecError
             When the problem lacks an argument, or has it in a unit that cannot be converted.
         """
-        found = {}
+        found, renamed = {}, {as_read(name): dof for name, dof in dofs.items()}
+        known = [as_read(dof) for dof in problem.dofs]
         for name in sorted(self.formula.names - set(self.parameters)):
-            dof = dofs.get(name, name)
-            if dof not in problem.dofs:
+            dof = as_read(renamed.get(name, name))
+            if dof not in known:
                 raise SpecError(
                     f"law {self.title!r} depends on {dof!r} and the problem has {', '.join(problem.dofs)};"
                     f" make it a parameter, or name the degree of freedom that it is: dofs={{{name!r}: ...}}"
                 )
-            column = problem.dofs.index(dof)
+            column = known.index(dof)
             found[name] = problem.points[:, column] * self._factor(name, problem.units[column])
         return found
 

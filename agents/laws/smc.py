@@ -103,6 +103,30 @@ def reweighted(population: Population, fit: Array, rng: np.random.Generator) -> 
     return Population(population.z[kept], fit[kept], evidence)
 
 
+def restricted(
+    population: Population, possible: NDArray[np.bool_], before: float, rng: np.random.Generator
+) -> Population:
+    """Return the posterior under a prior that is cut to a part; unchanged when none of it is in there.
+
+    Parameters
+    ----------
+    population : Population
+        Under the whole prior.
+    possible : ndarray of bool, shape (particle,)
+        Which of its particles are in the part.
+    before : float
+        Share of the prior that is.
+    rng : Generator
+        Draws which particles stay.
+    """
+    if (before == 1 and possible.all()) or not possible.any():
+        return population
+    kept = resampled(np.where(possible, 0.0, -np.inf), len(possible), rng)
+    # By Bayes' rule: evidence of the part times share of the prior is evidence times share of the posterior.
+    evidence = population.log_evidence + math.log(possible.mean() / max(before, 1 / len(possible)))
+    return Population(population.z[kept], population.fit[kept], evidence)
+
+
 def effective(log_weight: Array) -> float:
     """Return the effective share of a weighted population, 0 to 1."""
     weight = np.exp(log_weight - np.max(log_weight))

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from ..ledger import LARGEST, Outcomes
 from .law import Law
 from .priors import AnyPrior
-from .smc import Population, reweighted, sample
+from .smc import Population, restricted, reweighted, sample
 
 Array = NDArray[np.float64]
 
+NUMBERS = 2**22  # of a table of draws and candidates at most
 RANK = 36  # functions of the discrepancy at most
 _FASTEST = 30.0  # of them, in radians per longest axis
 _EDGE = 1.5  # the functions vanish this much farther out than the candidates go
@@ -152,9 +153,13 @@ class Structured:
         return own**2 + (self.spread.relative * law) ** 2 + self.spread.least**2
 
     def fitted(self, outcomes: Outcomes, rng: np.random.Generator) -> Population:
-        """Return draws from the posterior after ``outcomes``, starting from the prior."""
+        """Return draws from the posterior after ``outcomes``, starting from the prior.
+
+        Given that the law has a value at every candidate, which both its evidence and its predictions presuppose.
+        """
         seen, start = self._seen(outcomes), rng.standard_normal((self._particles, self.dims))
-        return sample(lambda z: self._given(seen, z).log_likelihood, start, rng)
+        found = sample(lambda z: self._given(seen, z).log_likelihood, start, rng)
+        return restricted(found, self._has_values(found.z), float(self._has_values(start).mean()), rng)
 
     def updated(self, base: Population, outcomes: Outcomes, seen: int, rng: np.random.Generator) -> Population:
         """Return draws from the posterior after ``outcomes``, given those after the first ``seen`` of them."""
@@ -180,6 +185,11 @@ class Structured:
         scale = given.amplitudes[:, :, None] * np.eye(given.amplitudes.shape[1])
         root = np.asarray(np.linalg.solve(given.root, scale), float)
         return np.asarray(np.einsum("pkw,pk->pw", root, given.white), float), root
+
+    def _has_values(self, z: Array) -> NDArray[np.bool_]:
+        """Return for which parameters the law has a value at every candidate, shape (particle,)."""
+        portions = np.array_split(z, max(1, len(z) * len(self.waves.table) // NUMBERS))
+        return np.concatenate([np.isfinite(self.law_at(some)).all(axis=1) for some in portions])
 
     def _seen(self, outcomes: Outcomes) -> _Seen:
         table = self.waves.table[outcomes.index]

@@ -107,6 +107,17 @@ def test_external_points_snap_to_the_nearest_candidate(problem):
         agent.ingest([{"x": x, "y": np.inf, "area": 2.0}])
 
 
+@pytest.mark.parametrize("number", [(1, 2), [1], {"a": 1}, object()])
+def test_an_id_that_cannot_be_stored_is_refused_before_anything_counts(problem, number):
+    agent = agent_on(problem, "random")
+    point = {"_id": number, **dict(zip(problem.dofs, problem.points[17], strict=True))}
+    with pytest.raises(RefusedError, match="give a string, a number or none"):
+        agent.ingest([{**point, "area": 1.0}])
+    with pytest.raises(RefusedError, match="give a string, a number or none"):
+        agent.register_failures([point])
+    assert agent.log == []
+
+
 def test_repeated_external_points_are_averaged(problem):
     agent = agent_on(problem, "random")
     x, y = problem.points[17]

@@ -36,6 +36,17 @@ def test_failures_and_other_places_are_told(problem):
     assert (told["n_seen"], told["n_failed"]) == (1, 1)
 
 
+@pytest.mark.parametrize(("y", "failed"), [([1.0, 3.0], 0), ([np.nan, 3.0], 1), ([1.0, np.nan], 1)])
+def test_a_place_may_be_told_twice(problem, y, failed):
+    agent = agent_on(problem, "random")
+    optimizer = AskTell(agent, problem)
+    x = optimizer.ask()["x"]
+    optimizer.tell(np.repeat(x, 2, axis=0), y)
+    ((_, dofs, found),) = agent.get_best_points()
+    assert (list(dofs.values()), found["area"]) == (x[0].tolist(), np.nanmean(y))
+    assert agent.explain(agent.suggest()[0])["n_failed"] == failed
+
+
 @pytest.mark.parametrize(("x", "y"), [([[1.0]], [1.0]), ([[1.0, 2.0]], [1.0, 2.0]), ([[1.0, 2.0], [3.0, 4.0]], 1.0)])
 def test_shapes_that_disagree_are_refused(problem, x, y):
     optimizer = AskTell(agent_on(problem, "random"), problem)

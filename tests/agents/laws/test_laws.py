@@ -69,6 +69,13 @@ def test_settings_come_in_the_units_of_the_law():
     assert values[0] == pytest.approx([10 * 0.5 * 1e-3**0.1, 10 * 2 * 1e-3**0.1])
 
 
+def test_names_may_have_either_sign_for_micro():
+    law = Law(expression="\u00b5 * \u00b5x", parameters={"\u00b5": Normal(mean=3, std=1)}, arguments={"\u00b5x": "nm"})
+    problem = grid_problem({"\u00b5x": [1.0, 2.0]}, {"\u00b5x": "nm"}, objective="y")
+    assert law.values(law.settings(problem, {}), np.zeros((1, 1))).tolist() == [[3.0, 6.0]]
+    assert law.settings(problem, {"\u00b5x": "\u00b5x"}).keys() == {"\u03bcx"}
+
+
 def test_unsuitable_problems_are_refused():
     law = LIBRARY["domain_growth_thermodynamic"]
     with pytest.raises(SpecError, match="'voltage' and the problem has z"):

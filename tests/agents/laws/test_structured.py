@@ -139,6 +139,20 @@ def test_huge_data_end():
     assert np.isfinite(model(particles=64).fitted(seen, np.random.default_rng(0)).z).all()
 
 
+def test_parameters_without_a_value_somewhere_are_impossible():
+    """Outcomes on the right allow roots that begin further left than the candidates do: not to be predicted there."""
+    root = Law(expression="sqrt(x - x0)", parameters={"x0": Normal(mean=0, std=1)})
+    seen = Outcomes(np.array([40, 50, 59]), np.array([0.6, 0.7, 0.5]), np.full(3, 0.5))
+    fitted = model(law=root, particles=4096).fitted(seen, np.random.default_rng(0))
+    begin = np.linspace(-6, 0, 20_001)[:, None]  # of the root, where it has a value everywhere
+    likelihood = np.prod(stats.norm.pdf(seen.value, np.sqrt(LINE[seen.index, 0] - begin), 0.5), axis=1)
+    prior = 2 * stats.norm.pdf(begin[:, 0]) * (begin[1, 0] - begin[0, 0])
+    evidence = float(prior @ likelihood)
+    assert fitted.z[:, 0].max() <= 0
+    assert fitted.log_evidence == pytest.approx(np.log(evidence), abs=0.05)
+    assert fitted.z[:, 0].mean() == pytest.approx(float((prior * likelihood) @ begin[:, 0]) / evidence, abs=0.05)
+
+
 def test_no_data_leave_the_prior():
     none = Outcomes(np.empty(0, np.int64), np.empty(0), np.empty(0))
     found = model(Waves.over(LINE), particles=2048).fitted(none, np.random.default_rng(0))
