@@ -109,12 +109,12 @@ def _components(centred: Array, rng: np.random.Generator) -> tuple[Array, Array]
     noise = np.array([_sizes(rng.permuted(centred, axis=0)) for _ in range(PERMUTATIONS)]).max(axis=0)
     above = size > np.maximum(noise, 1e-9 * np.abs(centred).max())
     count = min(MOST, int(np.argmin(np.append(above, False))))
-    return left[:, :count] * size[:count], axes[:count]
+    return np.asarray(left[:, :count] * size[:count], np.float64), axes[:count]
 
 
 def _sizes(centred: Array) -> Array:
     """Return the singular values, largest first."""
-    return np.linalg.svd(centred, compute_uv=False)
+    return np.linalg.svd(centred, compute_uv=False).astype(np.float64)
 
 
 def _check(index: NDArray[np.int64], spectra: Array) -> None:
