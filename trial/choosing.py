@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from ..analysis.levelling import apply_transforms
 from ..core.errors import DataError
-from .content import Content, Image, Spectra, edge_nm
+from .content import ROUNDING, Content, Image, Spectra, edge_nm
 from .objective import PropertyMap, property_of_image, property_of_spectra
 from .readers.registry import read
+from .readers.units import angle_rad, distinct
 
 Array = NDArray[np.float64]
 NONE = "none"
 WITHIN = "::"  # FILE::NAME is an image of another file
-_ANGLES = {"deg": np.pi / 180, "°": np.pi / 180, "rad": 1.0}
 _HEIGHTS = ("height", "zsensor", "topo")
 
 
@@ -82,11 +82,14 @@ def choose(
     """
     what = _sought(content, objective, spectrum)
     seen, notes = _seen(content, what, images)
-    edge = _edge([what, *seen], pixel_nm)
+    edge = _edge([what, *seen.values()], pixel_nm)
+    if pixel_nm is None:  # else the file is wrong about its pixels
+        for image in seen.values():
+            _check_pixel(image, what)
     sought = property_of_image(what) if isinstance(what, Image) else property_of_spectra(what, objective)
     layers: dict[str, Array] = {}
-    for image in seen:
-        made, said = _layers(image, sought.values.shape)
+    for label, image in seen.items():
+        made, said = _layers(image, label, sought.values.shape)
         layers |= made
         notes += said
     stack = np.stack(list(layers.values())) if layers else np.empty((0, *sought.values.shape))
@@ -116,21 +119,23 @@ def _sought(content: Content, objective: str | None, spectrum: str | None) -> Im
     raise DataError(f"{content.source} holds images only: say with --objective which one is the property: {names}")
 
 
-def _seen(content: Content, what: Image | Spectra, wanted: Sequence[str]) -> tuple[list[Image], list[str]]:
-    """Return the images that the agent sees, and what there is to say about the choice."""
+def _seen(content: Content, what: Image | Spectra, wanted: Sequence[str]) -> tuple[dict[str, Image], list[str]]:
+    """Return the images that the agent sees by what they are called, and what there is to say about the choice."""
     if NONE in wanted:
-        return [], []
+        return {}, []
     if wanted:
-        return [_named(content, name) for name in wanted], []
+        asked = list(dict.fromkeys(wanted))
+        found = [_named(content, name) for name in asked]
+        return dict(zip(distinct([image.name for image in found], asked), found, strict=True)), []
     others = [image for image in content.images if image is not what]
     fitting = [image for image in others if _blocks(image.values.shape, what.values.shape[:2])]
     if len(fitting) > 1:
         names = ", ".join(repr(image.name) for image in fitting)
         raise DataError(f"{content.source} holds several images: say with --image what the agent sees ({names}, none)")
     if fitting:
-        return fitting, []
+        return {fitting[0].name: fitting[0]}, []
     said = [f"image {o.name!r} has another frame than the map and is not used" for o in others]
-    return [], said or ["there is no image: agents see coordinates only"]
+    return {}, said or ["there is no image: agents see coordinates only"]
 
 
 def _named(content: Content, name: str) -> Image:
@@ -159,7 +164,20 @@ def _blocks(shape: tuple[int, ...], wanted: tuple[int, ...]) -> int:
     return factor if factor and shape == (factor * wanted[0], factor * wanted[1]) else 0
 
 
-def _layers(image: Image, shape: tuple[int, ...]) -> tuple[dict[str, Array], list[str]]:
+def _check_pixel(image: Image, what: Image | Spectra) -> None:
+    """Refuse an image whose pixels are not those of the map, or whole parts of them, where both say."""
+    factor = _blocks(image.values.shape, what.values.shape[:2])
+    if factor and image.pixel_nm and what.pixel_nm:
+        for own, wanted in zip(image.pixel_nm, what.pixel_nm, strict=True):
+            if not abs(factor * own - wanted) <= ROUNDING * wanted:
+                raise DataError(
+                    f"image {image.name!r} has pixels of {own:.4g} nm and covers another frame than the map, with "
+                    f"{wanted:.4g} nm: {factor * own:.4g} nm would fit; crop and resample it, or give --pixel-nm if "
+                    "a file is wrong"
+                )
+
+
+def _layers(image: Image, label: str, shape: tuple[int, ...]) -> tuple[dict[str, Array], list[str]]:
     """Return the image as an agent may see it: on the pixels of the map, level, never a wrapped phase."""
     factor = _blocks(image.values.shape, shape)
     if not factor:
@@ -167,17 +185,17 @@ def _layers(image: Image, shape: tuple[int, ...]) -> tuple[dict[str, Array], lis
         raise DataError(
             f"image {image.name!r} has {have} pixels, the map has {need}; crop and resample it to the map's pixels"
         )
-    if image.unit in _ANGLES:
-        angle = image.values * _ANGLES[image.unit]
-        parts = {f"cos {image.name}": np.cos(angle), f"sin {image.name}": np.sin(angle)}
-        said = [f"{image.name!r} is an angle: the agent sees its cosine and sine"]
+    if unit := angle_rad(image.unit):
+        angle = image.values * unit
+        parts = {f"cos {label}": np.cos(angle), f"sin {label}": np.sin(angle)}
+        said = [f"{label!r} is an angle: the agent sees its cosine and sine"]
     elif image.name.lower() == "z" or image.name.lower().startswith(_HEIGHTS):
-        parts = {image.name: apply_transforms(image.values, ("level_plane", "level_lines"))}
-        said = [f"{image.name!r} was levelled by plane and lines"]
+        parts = {label: apply_transforms(image.values, ("level_plane", "level_lines"))}
+        said = [f"{label!r} was levelled by plane and lines"]
     else:
-        parts, said = {image.name: image.values}, []
+        parts, said = {label: image.values}, []
     if factor > 1:
-        said.append(f"{image.name!r} is {factor} times finer and was averaged in blocks: the same frame is assumed")
+        said.append(f"{label!r} is {factor} times finer and was averaged in blocks: the same frame is assumed")
     return {name: _averaged(values, factor) for name, values in parts.items()}, said
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..core.errors import DataError, UnknownNameError
 
 Array = NDArray[np.float64]
 Pixel = tuple[float, float] | None
-_SQUARE = 0.01  # part by which the edges of a pixel may differ: what files round
+ROUNDING = 0.01  # part by which edges of pixels may differ: what files round
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,14 +144,18 @@ def edge_nm(what: Image | Spectra, given: float | None) -> float:
     Raises
     ------
     DataError
-        When neither states it, or the pixels are not square.
+        When neither states it, it is no length, or the pixels are not square.
     """
-    if given is not None:
-        return given
-    if what.pixel_nm is None:
+    edges = what.pixel_nm if given is None else (given, given)
+    if edges is None:
         raise DataError(f"{what.name!r} has no pixel size; say it with --pixel-nm")
-    row, column = what.pixel_nm
-    if abs(row - column) > _SQUARE * max(row, column):
+    row, column = edges
+    if not 0 < min(row, column) <= max(row, column) < math.inf:
+        raise DataError(
+            f"pixels of {what.name!r} measure {row:.4g} x {column:.4g} nm (row x column), which is no size; "
+            "say it with --pixel-nm"
+        )
+    if abs(row - column) > ROUNDING * max(row, column):
         raise DataError(
             f"pixels of {what.name!r} measure {row:.4g} x {column:.4g} nm (row x column); they must be square: "
             "resample the map, or give --pixel-nm if the file is wrong"

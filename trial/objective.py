@@ -14,6 +14,7 @@ from ..analysis.measurement import AXIS_UNITS, Measurement
 from ..analysis.scalarizers import Scalarizer, get_scalarizer
 from ..core.errors import DataError, SpecError
 from .content import Axis, Image, Spectra
+from .readers.units import angle_rad
 
 Array = NDArray[np.float64]
 MEAN = "channel_mean"
@@ -54,7 +55,7 @@ def property_of_image(image: Image) -> PropertyMap:
     DataError
         When it is an angle, whose largest value means nothing.
     """
-    if image.unit in ("deg", "rad", "°"):
+    if angle_rad(image.unit):
         raise DataError(
             f"{image.name!r} is an angle ({image.unit}) and may be wrapped, so it has no best value; choose another "
             "image, or save amplitude times cosine as .npz"

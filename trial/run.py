@@ -9,7 +9,8 @@ from time import perf_counter
 
 import numpy as np
 
-from ..agents.spec import spec_for
+from ..agents.spec import make_agent, spec_for
+from ..core.errors import SpecError
 from .choosing import MeasuredMap
 from .contest import MAP, OPTIMUM, Attempt, Entrant, Look, attempt, entrants, looks, reach
 from .relation import Relation, find_relation
@@ -77,15 +78,14 @@ def run_trial(
 
     Raises
     ------
-    UnknownNameError
-        When there is no such agent.
+    UnknownNameError, SpecError
+        When there is no such agent, or it has no model or needs options.
     DataError
         When the map is too small.
     """
     began = perf_counter()
-    for name in further:
-        spec_for(name, OPTIMUM)
     task = make_task(chosen)
+    further = [_agent(name, task) for name in further]
     relation = _relation(chosen, task, progress)
     curves = _curves(task, seeds, progress)
     target = min(float(np.mean([curve[-1].error for curve in runs])) for runs in curves.values())
@@ -99,6 +99,19 @@ def run_trial(
     answers = tuple(judge(goal, attempts) for goal in (OPTIMUM, MAP))
     minutes = (perf_counter() - began) / 60
     return Trial(chosen, task, seeds, target, float(np.nanstd(task.values)), answers, relation, minutes)
+
+
+def _agent(name: str, task: TrialTask) -> str:
+    """Return the kind of a further agent, after all that could refuse it: loops take minutes."""
+    spec = spec_for(name, OPTIMUM)
+    if spec.acquisition is None:
+        raise SpecError(
+            f"agent {name!r} was refused: it has no model, and a trial compares agents that have one with what "
+            "people do without; name one with a model, such as dkl"
+        )
+    for goal in (OPTIMUM, MAP):
+        make_agent(spec_for(spec.kind, goal), task.problem)
+    return spec.kind
 
 
 def _curves(task: TrialTask, seeds: int, progress: Progress) -> dict[Entrant, list[list[Look]]]:

@@ -48,16 +48,21 @@ class TrialTask:
     stride: int
     budget: int
 
+    @property
+    def good(self) -> int:
+        """How many candidates have a value."""
+        return int(np.isfinite(self.values).sum())
+
+    @cached_property
+    def tolerance(self) -> float:
+        """Least value that counts as found: what the best 1 % of the candidates reach, at least one."""
+        ranked = np.sort(self.values[np.isfinite(self.values)])
+        return float(ranked[-max(1, round(BEST_SHARE * self.good))])
+
     @cached_property
     def best(self) -> NDArray[np.int64]:
-        """The best 1 % of the candidates, at least one."""
-        count = max(1, round(BEST_SHARE * np.isfinite(self.values).sum()))
-        return np.argsort(-np.where(np.isfinite(self.values), self.values, -np.inf), kind="stable")[:count]
-
-    @property
-    def tolerance(self) -> float:
-        """Least value that counts as found: that of the last of the best."""
-        return float(self.values[self.best[-1]])
+        """Every candidate that reaches the tolerance: more than 1 % where many are equal."""
+        return np.flatnonzero(self.values >= self.tolerance)
 
     @property
     def has_image(self) -> bool:

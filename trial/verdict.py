@@ -10,6 +10,7 @@ from .contest import MAP, OPTIMUM
 from .relation import LEVEL, Relation
 from .run import Trial
 from .saving import GoalAnswer, Score
+from .task import BEST_SHARE
 
 _GOALS = {OPTIMUM: "best place", MAP: "map"}
 _UNPREDICTABLE = 95  # per cent of the spread
@@ -75,6 +76,7 @@ def as_json(trial: Trial) -> dict[str, Any]:
         "budget": task.budget,
         "seeds": trial.seeds,
         "tolerance": task.tolerance,
+        "reach_tolerance": len(task.best),
         "map_error": trial.target,
         "spread": trial.spread,
         "answer": headline(trial),
@@ -90,7 +92,9 @@ def _goal(trial: Trial, answer: GoalAnswer) -> str:
     unit = trial.chosen.sought.unit
     if answer.goal == OPTIMUM:
         least = f"{trial.task.tolerance:.4g} {unit}".rstrip()
-        aim = f"Best place (one of the best 1 %: at least {least})"
+        among = max(1, round(100 * len(trial.task.best) / trial.task.good))
+        equal = ", as many are equal" if len(trial.task.best) > 2 * BEST_SHARE * trial.task.good + 1 else ""
+        aim = f"Best place (one of the best {among} %{equal}: at least {least})"
     else:
         share = 100 * trial.target / trial.spread
         aim = f"Map (error {f'{trial.target:.3g} {unit}'.rstrip()}, {share:.0f} % of its spread)"

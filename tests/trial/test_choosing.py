@@ -130,6 +130,47 @@ def test_images_are_levelled_never_wrapped_and_on_the_pixels_of_the_map():
         choose(content, objective="Phase", images=["none"], spectrum=None)
 
 
+@pytest.mark.parametrize("unit", ["deg", "Deg", "degree", "degrees", "\u00b0", "rad", "Radians", "mrad"])
+def test_an_angle_is_known_however_its_unit_is_spelt(unit):
+    content = Content("f", (picture("Phase", unit),), (energies(),))
+    assert choose(content).channels == ("cos Phase", "sin Phase")
+    with pytest.raises(DataError, match="is an angle"):
+        choose(content, objective="Phase", images=["none"])
+
+
+def test_images_of_one_name_are_told_apart(tmp_path):
+    np.savez(tmp_path / "other.npz", haadf=-picture().values, pixel_nm=5.0)
+    name = f"{tmp_path / 'other.npz'}::haadf"
+    chosen = choose(Content("f", (picture(),), (energies(),)), images=["haadf", name, "haadf"])
+    assert chosen.channels == ("haadf", name)
+    np.testing.assert_array_equal(chosen.images[0], -chosen.images[1])
+
+
+@pytest.mark.parametrize(("shape", "pixel", "fits"), [
+    (SHAPE, (5.04, 4.96), True), (SHAPE, (2.0, 2.0), False), (SHAPE, (5.0, 6.0), False),
+    ((20, 24), (2.5, 2.5), True), ((20, 24), (5.0, 5.0), False), (SHAPE, None, True),
+])  # fmt: skip
+def test_an_image_of_another_frame_is_refused_where_pixels_tell(shape, pixel, fits):
+    content = Content("f", (picture(shape=shape, pixel=pixel),), (energies(),))
+    if fits:
+        assert choose(content).images.shape == (1, *SHAPE)
+        return
+    with pytest.raises(DataError, match=r"image 'haadf' has pixels of . nm and covers another frame"):
+        choose(content)
+    assert choose(content, pixel_nm=5.0).pixel_nm == 5.0  # the user knows better
+
+
+@pytest.mark.parametrize("edge", [np.nan, np.inf, 0.0, -5.0])
+def test_a_pixel_without_a_size_is_refused(edge, tmp_path):
+    np.savez(tmp_path / "map.npz", image=picture().values, pixel_nm=edge)
+    content = read(tmp_path / "map.npz")
+    with pytest.raises(DataError, match=r"measure .* nm \(row x column\), which is no size; say it with --pixel-nm"):
+        choose(content, objective="image", images=["none"])
+    with pytest.raises(DataError, match="which is no size"):
+        choose(Content("f", (picture(),)), objective="haadf", pixel_nm=edge)
+    assert choose(content, objective="image", images=["none"], pixel_nm=2.0).pixel_nm == 2.0
+
+
 def test_shapes_and_pixels_that_do_not_fit_are_refused():
     other = Content("f", (picture(shape=(11, 12)),), (energies(),))
     with pytest.raises(DataError, match="image 'haadf' has 11 x 12 pixels, the map has 10 x 12; crop and resample"):
@@ -155,6 +196,7 @@ def test_candidates_are_measured_pixels_with_a_whole_patch():
     assert task.problem.pixel[:, 0].min() == 10
     assert task.best.size == 7
     assert task.tolerance == np.sort(task.values)[-7]
+    np.testing.assert_array_equal(np.sort(task.values)[-7:], np.sort(task.values[task.best]))
     assert [patch_pixels((n, 60)) for n in (6, 10, 20, 60)] == [3, 3, 5, 15]
     empty = np.where(np.arange(1600).reshape(40, 40) < 1560, np.nan, values)
     with pytest.raises(DataError, match="leaves 40 pixels to choose from"):

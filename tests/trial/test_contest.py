@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from probeline.agents.spec import make_agent, spec_for
-from probeline.core.errors import UnknownNameError
+from probeline.core.errors import SpecError, UnknownNameError
 from probeline.trial.contest import MAP, OPTIMUM, Attempt, Entrant, Look, attempt, entrants, looks, reach
 from probeline.trial.loop import closed_loop
 from probeline.trial.run import run_trial
@@ -124,11 +124,35 @@ def test_a_trial_in_words_numbers_and_json(related):
     assert words[2].startswith(f"Image and property: related (p = {trial.relation.p_value:.3g}, reported up to 0.025")
 
 
+def test_of_equal_values_each_is_one_of_the_best():
+    values = np.zeros((10, 10))
+    values[3:6, 4:7] = 1.0
+    trial = run_trial(measured(values, None), seeds=2)
+    assert trial.task.tolerance == 1.0
+    np.testing.assert_array_equal(trial.task.best, np.flatnonzero(trial.task.values == 1.0))
+    assert sentences(trial)[0].startswith("Best place (one of the best 9 %, as many are equal: at least 1 V)")
+    assert as_json(trial)["reach_tolerance"] == 9
+
+
+def too_late(*step):
+    raise AssertionError(f"loops have begun: {step}")
+
+
+@pytest.mark.parametrize("name", ["random", "space_filling", "greedy_channel", "grid"])
+def test_an_agent_without_a_model_is_refused_before_any_loop(name):
+    with pytest.raises(SpecError, match=f"agent '{name}' was refused: it has no model"):
+        run_trial(measured(smooth(13, pixels=8), None), further=[name], progress=too_late)
+    with pytest.raises(SpecError, match="law"):  # one that needs options
+        run_trial(measured(smooth(13, pixels=8), None), further=["sgp"], progress=too_late)
+
+
 def test_without_an_image_there_is_less_to_say():
-    trial = run_trial(measured(smooth(13, pixels=8), None), seeds=2, further=["dkl"])
+    trial = run_trial(measured(smooth(13, pixels=8), None), seeds=2, further=["dkl", "auto", "patch_gp"])
     assert trial.relation == "there is no image"
     assert "Image and property: not tested, there is no image." in sentences(trial)
-    assert {score.entrant.label for score in trial.answers[0].scores} == {"random", "space_filling", "gp", "dkl"}
+    assert {score.entrant.label for score in trial.answers[0].scores} == {
+        "random", "space_filling", "gp", "dkl", "patch_gp",
+    }  # fmt: skip
     with pytest.raises(UnknownNameError, match="unknown agent 'gq'"):
         run_trial(measured(smooth(13, pixels=8), None), further=["gq"])
 

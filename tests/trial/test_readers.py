@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import h5py
 import numpy as np
 import pytest
 
@@ -97,6 +98,15 @@ def test_usid_rows_stand_at_their_positions(tmp_path, stored):
     same(spectra.axes[0].values, [0.3, 0.4, 0.5, 0.6, 0.7])
 
 
+def test_usid_with_a_position_twice_lacks_another(tmp_path):
+    write_usid(tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["Channel_000/Position_Indices"][5] = file["Channel_000/Position_Indices"][4]
+    (spectra,) = read(tmp_path / "a.h5").spectra
+    missing = np.isnan(np.asarray(spectra.values)).all(axis=-1)
+    assert np.argwhere(missing).tolist() == [[0, 5]]
+
+
 def test_hyperspy_file_of_an_x_ray_detector_holds_counts(tmp_path):
     write_hspy(tmp_path / "a.hspy")
     (spectra,) = read(tmp_path / "a.hspy").spectra
@@ -141,8 +151,6 @@ def test_refusals_are_one_line(tmp_path):
     (tmp_path / "a.txt").write_text("1 2 3")
     np.save(tmp_path / "line.npy", np.arange(5.0))
     np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
-    import h5py
-
     with h5py.File(tmp_path / "plain.h5", "w") as file:
         file["map"] = image()
     refused = {

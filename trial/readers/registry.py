@@ -21,7 +21,6 @@ _READERS = {
     ".npy": "numpy_files",
     ".npz": "numpy_files",
     ".hspy": "rosetta",
-    ".zspy": "rosetta",
     ".dm3": "rosetta",
     ".dm4": "rosetta",
     ".emd": "rosetta",

@@ -1,4 +1,4 @@
-"""HyperSpy (.hspy, .zspy), Gatan (.dm3, .dm4), Velox and EMD (.emd), TIFF: parsed by RosettaSciIO."""
+"""HyperSpy (.hspy), Gatan (.dm3, .dm4), Velox and EMD (.emd), TIFF: parsed by RosettaSciIO."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..content import Axis, Content, Image, Pixel, Spectra
 from .registry import library
 from .units import distinct, split_unit, step_nm, text_of
 
-_PLUGINS = {".hspy": "hspy", ".zspy": "zspy", ".dm3": "digitalmicrograph", ".dm4": "digitalmicrograph",
-            ".emd": "emd", ".tif": "tiff", ".tiff": "tiff"}  # fmt: skip
+_PLUGINS = {".hspy": "hspy", ".dm3": "digitalmicrograph", ".dm4": "digitalmicrograph", ".emd": "emd",
+            ".tif": "tiff", ".tiff": "tiff"}  # fmt: skip
 _ROWS, _COLUMNS = ("y", "height"), ("x", "width")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -10,12 +11,19 @@ from numpy.typing import NDArray
 from ...core.errors import DataError
 
 _NM = {"m": 1e9, "mm": 1e6, "um": 1e3, "nm": 1.0, "pm": 1e-3, "å": 0.1, "angstrom": 0.1}
+_RAD = {"rad": 1.0, "radian": 1.0, "radians": 1.0, "mrad": 1e-3}
+_RAD |= dict.fromkeys(("deg", "degree", "degrees", "°", "º"), math.pi / 180)
 _UNEVEN = 0.01  # of a step
 
 
 def length_nm(unit: str) -> float | None:
     """Return how many nm one ``unit`` is; None when it is no length."""
     return _NM.get(unit.strip().replace("µ", "u").replace("μ", "u").lower())
+
+
+def angle_rad(unit: str) -> float | None:
+    """Return how many rad one ``unit`` is; None when it is no angle."""
+    return _RAD.get(unit.strip().lower())
 
 
 def step_nm(values: NDArray[np.float64], unit: str) -> float | None:

@@ -52,7 +52,9 @@ def _on_grid(dataset: h5py.Dataset) -> tuple[NDArray[Any], Pixel]:
     row, column = (0, 1) if labels[0].startswith("y") else (1, 0)
     shape = tuple(int(index[:, axis].max()) + 1 for axis in (row, column))
     values = np.asarray(dataset)
-    complete = len(values) == shape[0] * shape[1]
+    stored = np.zeros(shape, bool)
+    stored[index[:, row], index[:, column]] = True
+    complete = bool(stored.all())
     grid = np.full((*shape, values.shape[1]), 0 if complete else np.nan, values.dtype if complete else float)
     grid[index[:, row], index[:, column]] = values
     units = _texts(dataset.file[dataset.attrs["Position_Values"]], "units")
