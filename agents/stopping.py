@@ -33,7 +33,11 @@ class Left:
 
 
 def left_to_learn(
-    maps: Mapping[str, Any], candidates: Sequence[int], values: Sequence[float], direction: str
+    maps: Mapping[str, Any],
+    candidates: Sequence[int],
+    values: Sequence[float],
+    direction: str,
+    waiting: Sequence[int] = (),
 ) -> Left | None:
     """Return what is left to learn; None while there is no model, no spread or no open candidate.
 
@@ -47,8 +51,11 @@ def left_to_learn(
         Their outcomes.
     direction : str
         ``"max"`` or ``"min"``.
+    waiting : sequence of int
+        Candidates that were decided for and not measured yet: as open as any, though the agent will not suggest them.
     """
     mean, std, open_ = maps["mean"], maps["std"], np.isfinite(maps["acquisition"])
+    open_[list(waiting)] = True
     spread = float(np.std(values)) if len(values) > 1 else 0.0
     if not (spread > 0 and open_.any() and np.isfinite(std).all() and (std > 0).all()):
         return None

@@ -76,6 +76,10 @@ class Player:
         if self._status(row) != "refused":
             (self._suggestions[row["decision"]],) = self.agent.register_suggestions([self._position(row)])
 
+    def suggestion(self, decision: int) -> Row:
+        """Return what the agent suggested as this decision, which it has taken or adopted."""
+        return self._suggestions[decision]
+
     def difference(self, row: Row, suggestion: Row, explained: Row) -> tuple[str, Any, Any] | None:
         """Return what differs first between a decision and its repetition: its name, recorded and replayed."""
         if explained["candidate"] != row["candidate"]:

@@ -32,7 +32,7 @@ class Audits:
     def __init__(self, remedy: str, prior: Prior | None = None):
         self._remedy = remedy
         self._record = calibration_record()
-        self._inherited = [] if prior is None else list(zip(prior.decisions, prior.outcomes, strict=True))
+        self._prior = prior
         self._predictions: dict[int, Mapping[str, Any]] = {}
         self._outcomes: list[tuple[int, float, float]] = []
         self._count = 0
@@ -41,10 +41,13 @@ class Audits:
 
     def take_over(self) -> Plan:
         """Plan stub: record the verdicts on what was taken over again; nobody is warned twice."""
-        for row, outcome in self._inherited:
+        if self._prior is None:
+            return
+        for row in self._prior.decisions:
             self.predict(row["decision"], row)
+        for outcome in self._prior.outcomes:
             if outcome["status"] in ("ok", "external"):
-                yield from self.settle(row["decision"], outcome["objective"], outcome["sigma"], warn=False)
+                yield from self.settle(outcome["decision"], outcome["objective"], outcome["sigma"], warn=False)
                 yield from bps.checkpoint()  # a rewind must not record this verdict as the next one
 
     def predict(self, decision: int, told: Mapping[str, Any]) -> None:

@@ -10,32 +10,28 @@ from typing import Any
 
 import bluesky.plan_stubs as bps
 import numpy as np
-from bluesky.utils import FailedStatus
 
 from ..agents.ledger import TIME
-from ..agents.problem import Problem, build_problem
+from ..agents.problem import Problem
 from ..analysis.measurement import Scalar
-from ..catalog.measurements import measurement_from
 from ..catalog.player import rebuilt
-from ..catalog.run import Run
-from ..catalog.surveying import SurveyImage, admissible_pixels, survey_image
-from ..core.errors import NotMeasured, RefusedError
+from ..core.errors import RefusedError
 from .auditing import Audits
+from .batch import Decided, Decisions
 from .budget import check_room
-from .gate import Admitted, Gate, Refused
-from .measure import measure_at
-from .placing import Placement
-from .posterior import PosteriorRecord
-from .prior import Prior, caught_up
-from .recorded import announce
-from .records import decision_record, emit, outcome_record, progress_record, target_record
-from .resurvey import find_again
+from .clock import Clock
+from .gate import Admitted, Refused
+from .maps import Maps
+from .measuring import Measuring
+from .overview import Overview, read_image
+from .prior import NOT_BEGUN, Prior
+from .records import emit, outcome_record, progress_record
+from .resumed_agent import caught_up
 from .settings import ExploreSettings
 from .stopping import Stopping, out_of_time, time_left
-from .stubs import Plan, park, prepare, set_phase_reference, take_frame
+from .stubs import Plan
 from .tap import RunTap
-from .tracking import Tracker
-from .worker import AgentWorker, await_future
+from .worker import AgentWorker, await_agent
 
 # Refusals in a row after which the run ends: an agent that cannot be followed is broken.
 MAX_REFUSALS = 5
@@ -78,22 +74,23 @@ class ClosedLoop:
         prior: Prior | None = None,
     ):
         self._instrument, self._settings = instrument, settings
-        self._scalarizer, self._options = scalarizer, options
-        self._factory, self._tap, self._prior = factory, tap, prior
+        self._unit, self._factory, self._tap, self._prior = unit, factory, tap, prior
         self._parts = contextlib.ExitStack()
-        self._decisions, self._outcomes = decision_record(unit), outcome_record(unit)
-        self._progress = progress_record(unit)
+        self._clock = Clock(instrument)
+        self._overview = Overview(instrument, settings, tap, prior)
+        self._measuring = Measuring(instrument, scalarizer, options, unit, tap, self._clock)
         self._audits = Audits(settings.agent.on_miscalibrated, prior)
         self._stopping = Stopping(settings)
-        self._target, self._unit = target_record(instrument.spec.kind), unit
+        self._decisions = Decisions(unit, settings, self._audits, prior)
+        self._outcomes, self._progress = outcome_record(unit), progress_record(unit)
         self._best = math.nan
-        self._done = self._decision = self._refusals = 0
-        self._started = self._clock = self._last_cost = 0.0
+        self._done = self._settled = self._committed = self._refusals = 0
+        self._started = self._last_cost = 0.0
+        self._begun = -1  # number of the decision whose measurement began last
         if prior is not None:
             self._best, self._last_cost = prior.best, prior.last_cost
-            self._done, self._decision, self._refusals = prior.done, len(prior.decisions), prior.refusals
-        self._asked: tuple[int, Future] | None = None  # maps that were asked for, after how many decisions
-        self._open = False  # whether a decision was taken and the next one not yet
+            self._done, self._settled, self._refusals = prior.done, len(prior.outcomes), prior.refusals
+            self._committed = prior.committed
         self.reason = ""
 
     def check_budget(self) -> None:
@@ -114,50 +111,52 @@ class ClosedLoop:
         self._parts.close()
         yield from bps.null()
 
-    def abandon(self, reason: str) -> Plan:
-        """Record that the last decision, if it still waits for its outcome, will have none."""
-        # What was recorded counts: an abort may come while an outcome is written.
-        settled = self._tap.last("outcome", "decision") == self._decision
-        if self._open and not settled:  # the instrument is not asked: it may be what failed
-            yield from self._record_outcome("abandoned", reason, self._nothing("abandoned"), 0.0, self._clock)
+    def abandon(self, reason: str, *, dropped: bool) -> Plan:
+        """Record that decisions which still wait for their outcome will have none.
+
+        ``dropped`` says that an event was half written, and given up: that of a decision is none then.
+        """
+        recorded = self._decisions.written - dropped
+        if dropped and self._tap.last("optimization", "decision") == self._decisions.written:
+            recorded = self._decisions.written  # it was another event
+        settled = self._tap.last("outcome", "decision")  # an abort may come while an outcome is written
+        for decided in self._decisions.open:
+            if decided.number <= recorded and decided.number != settled:
+                flag = "abandoned" if decided.number == self._begun else NOT_BEGUN
+                # The instrument is not asked for the time: it may be what failed.
+                yield from self._record_outcome(decided, "abandoned", reason, self._measuring.nothing(flag), 0.0)
 
     def begin(self) -> Plan:
         """Return the instrument time (s) at which the experiment began, which for a resumed one was before."""
-        now = yield from self._now()
+        now = yield from self._clock.now()
         self._started = now if self._prior is None else self._prior.began(now)
         return self._started
 
     def run(self) -> Plan:
         """Survey, then iterate until the budget is spent."""
-        problem = yield from self._look()
-        if not self._decision:
-            self.reason = out_of_time(self._settings, (yield from self._now()) - self._started, 0.0)
+        self._scene = yield from self._overview.look()
+        if self._prior is not None:
+            yield from self._take_over(self._prior)
+        if not self._decisions.count:
+            self.reason = out_of_time(self._settings, (yield from self._clock.now()) - self._started, 0.0)
         if self.reason:
             return
-        maps = PosteriorRecord(self._unit, len(problem), self._instrument.scan.data_root, self._tap)
-        self._posteriors = self._parts.enter_context(contextlib.closing(maps))
-        worker = self._parts.enter_context(contextlib.closing(AgentWorker(lambda: self._agent(problem))))
-        over = self._decision > 0 and (yield from self._finished())
-        pending = None if over else worker.decide()
-        while pending is not None:
-            yield from bps.checkpoint()
-            parked = yield from self._wait_for_agent(pending)
-            suggestion, explanation = pending.result()
-            verdict = yield from self._record_decision(problem, suggestion, explanation, parked)
-            ahead = self._settings.lookahead and self._more(verdict)
-            following = worker.decide() if ahead else None
-            if isinstance(verdict, Admitted):
-                yield from self._measure(worker, problem, verdict, suggestion)
-            else:
-                yield from self._refuse(worker, verdict, suggestion)
-            self._decision += 1
-            self._open = False
-            if (yield from self._finished()):
-                break
-            pending = following or worker.decide()
-        yield from self._record_posterior()
-        self._asked = self._decision, worker.submit("posterior")
-        yield from self._record_posterior()
+        problem = self._scene.problem
+        maps = Maps(self._instrument, self._unit, len(problem), self._tap, self._audits, self._stopping)
+        self._maps = self._parts.enter_context(maps)
+        self._worker = self._parts.enter_context(contextlib.closing(AgentWorker(lambda: self._agent(problem))))
+        over = self._decisions.count > 0 and (yield from self._finished())
+        yield from self._reopen()
+        following = self._ahead()
+        while not over:
+            if not self._decisions.open:
+                yield from self._decide(following or self._worker.decide(self._count(self._done)))
+                following = self._ahead()
+            over = yield from self._follow(following)
+        yield from self._leave(following)
+        yield from self._maps.write()
+        self._maps.ask(self._worker, self._settled)
+        yield from self._maps.write()
 
     def _agent(self, problem: Problem) -> Any:
         """Return the agent, which in a resumed run knows all that was taken over."""
@@ -165,205 +164,139 @@ class ClosedLoop:
         if prior is None or not prior.decisions:
             return self._factory(problem)
         player = rebuilt(self._factory, problem, prior.decisions, prior.outcomes)
-        return caught_up(player, ahead=self._settings.lookahead)
+        return caught_up(player, prior, ahead=self._settings.lookahead and self._count(prior.committed))
 
-    def _look(self) -> Plan:
-        """Take the survey, or take it over, and return the problem that follows from it."""
-        prior = self._prior if self._prior is not None and self._prior.surveyed else None
-        stream, motion = "survey", None
-        if prior is None:
-            frame = survey = yield from self._image(stream)
-        else:
-            yield from announce(prior.run, "survey")
-            yield from bps.checkpoint()
-            frame = survey = self._read_image("survey")
-            stream = "reference"
-            if not prior.exact:
-                stream = "resurvey"
-                frame = yield from self._image(stream)
-                motion = yield from find_again(survey, frame, self._settings.survey)
-        yield from set_phase_reference(self._instrument, survey)
-        problem = self._problem(survey)
-        self._gate = Gate(problem, self._instrument.spec.envelope)
-        self._problem_digest = problem.digest
-        self._tracker = Tracker(self._instrument, frame, self._settings.register_every, stream)
-        self._placement = Placement(problem, self._tracker, frame, motion)
-        if prior is not None:
-            yield from self._take_over(prior, problem)
-        return problem
-
-    def _take_over(self, prior: Prior, problem: Problem) -> Plan:
-        """Block what was measured before, know the drift, and record the decisions that were taken."""
-        if prior.exact:
-            self._tracker.recall(prior)
-        for row, outcome in zip(prior.decisions, prior.outcomes, strict=True):
-            if outcome["status"] != "refused":
-                self._gate.take(problem.nearest(row["x"], row["y"]))
-        yield from prior.record(self._decisions, self._tracker.record, self._outcomes)
+    def _take_over(self, prior: Prior) -> Plan:
+        """Record the decisions that were taken, and know what came of them."""
+        yield from prior.record(self._decisions.record, self._scene.tracker.record, self._outcomes)
         yield from self._audits.take_over()
         self._stopping.recall(prior.decisions, prior.outcomes)
 
-    def _image(self, stream: str) -> Plan:
-        """Take the overview frame and return it as read from the announced file."""
-        frame = self._settings.survey
-        yield from prepare(self._instrument)
-        yield from take_frame(
-            self._instrument,
-            center_nm=(frame.center_x_nm, frame.center_y_nm),
-            size_nm=frame.size_nm,
-            pixels=frame.pixels,
-            angle_deg=frame.angle_deg,
-        )
-        yield from bps.create(name=stream)
-        for device in (self._instrument.scan, self._instrument.clock, self._instrument.state):
-            yield from bps.read(device)
-        yield from bps.save()
-        yield from bps.checkpoint()  # decisions follow from this frame: a rewind must not take another one
-        return self._read_image(stream)
+    def _reopen(self) -> Plan:
+        """Take up what was decided in the run before and not followed there."""
+        if self._prior is None or not self._prior.open:
+            return
+        suggested = self._worker.submit("suggested", [row["decision"] for row in self._prior.open])
+        yield from await_agent(self._instrument, suggested)
+        now = yield from self._clock.now()
+        self._decisions.go_on(self._scene, self._prior, suggested.result(), now)
 
-    def _read_image(self, stream: str) -> SurveyImage:
-        return survey_image(Run.from_documents(self._tap.documents), stream)
+    def _count(self, measured: int) -> int:
+        """Return how many points to decide for at once after so many measurements."""
+        return min(self._settings.batch, self._settings.points - measured)
 
-    def _problem(self, survey: SurveyImage) -> Problem:
-        return build_problem(
-            survey.images,
-            survey.channels,
-            survey.x,
-            survey.y,
-            self._settings.candidates,
-            objective=self._settings.objective,
-            admissible=admissible_pixels(survey.x, survey.y, self._instrument.spec.envelope),
-        )
+    def _ahead(self) -> Future | None:
+        """Let the agent decide before the outcomes of what is decided are known, if it is to look ahead."""
+        count = self._count(self._committed)
+        return self._worker.decide(count) if self._settings.lookahead and count > 0 else None
 
-    def _wait_for_agent(self, future: Future) -> Plan:
-        """Wait for ``future``; a real instrument that waits too long is parked meanwhile. Return whether it was."""
-        if not self._instrument.link.description["virtual_clock"]:
-            done = yield from await_future(future, timeout=self._instrument.spec.idle_after_s)
-            if not done:
-                yield from park(self._instrument)
-                yield from await_future(future)
-                return True
-        yield from await_future(future)
-        return False
+    def _decide(self, future: Future) -> Plan:
+        """Record what the agent decides, before anything moves."""
+        parked = yield from await_agent(self._instrument, future)
+        told = future.result()
+        now = yield from self._clock.now()
+        self._committed = self._done + len(told)
+        yield from self._decisions.take(self._scene, told, now, parked=parked)
 
-    def _record_decision(
-        self, problem: Problem, suggestion: dict[str, Any], explanation: dict[str, Any], parked: bool
-    ) -> Plan:
-        """Record the decision before anything moves and return the gate's verdict."""
-        wanted = tuple(float(suggestion[dof]) for dof in problem.dofs)
-        now = yield from self._now()
-        verdict = self._gate.judge(suggestion, self._placement.offset(explanation["candidate"], now))
-        self._open = True
-        x, y = (verdict.x, verdict.y) if isinstance(verdict, Admitted) else wanted
-        patch = self._settings.candidates.patch_pixels * float(problem.steps[0]) / self._settings.candidates.stride
-        stale = self._gate.clearance(x, y) < (patch + problem.separation_nm) / 2
-        self._audits.predict(self._decision, explanation)
-        keys = ("candidate", "source", "mean", "std", "noise", "acquisition", "rank", "n_seen", "n_failed", "fit")
-        yield from emit(
-            self._decisions, "optimization",
-            decision=self._decision, x=x, y=y, suggested_x=wanted[0], suggested_y=wanted[1],
-            stale=stale, parked=parked, inherited=False,
-            problem_digest=self._problem_digest,
-            model_digest=explanation["model_digest"], rng_digest=explanation["rng_digest"],
-            suggest_s=explanation["suggest_seconds"], fit_s=explanation["fit_seconds"],
-            **{key: explanation[key] for key in keys},
-        )  # fmt: skip
-        return verdict
+    def _follow(self, following: Future | None) -> Plan:
+        """Settle the decisions that are open, one after the other; return whether the run is over."""
+        over = False
+        while self._decisions.open and not over:
+            yield from bps.checkpoint()
+            decided = self._decisions.open[0]
+            if isinstance(decided.verdict, Admitted):
+                yield from self._measure(decided, decided.verdict, following)
+            else:
+                yield from self._refuse(decided, decided.verdict)
+            self._decisions.close(decided)
+            self._settled += 1
+            over = yield from self._finished()
+        return over
 
-    def _more(self, verdict: Admitted | Refused) -> bool:
-        return self._done + isinstance(verdict, Admitted) < self._settings.points
+    def _leave(self, following: Future | None) -> Plan:
+        """Record that the run ends before decisions were followed: what the agent believes depends on them."""
+        yield from self._give_up()
+        if following is not None:
+            yield from await_agent(self._instrument, following)
+            if not isinstance(following.exception(), RefusedError):  # no candidate was left to decide for
+                yield from self._decide(following)
+                yield from self._give_up()
 
-    def _measure(self, worker: AgentWorker, problem: Problem, point: Admitted, suggestion: dict[str, Any]) -> Plan:
+    def _give_up(self) -> Plan:
+        for decided in list(self._decisions.open):
+            yield from bps.checkpoint()
+            yield from self._learn("register_failures", decided.suggestion)
+            status, reason = "abandoned", f"the run ended before its turn: {self.reason}"
+            if isinstance(decided.verdict, Refused):
+                status, reason = "refused", decided.verdict.reason
+            yield from self._record_outcome(decided, status, reason, self._measuring.nothing(NOT_BEGUN), 0.0)
+            self._decisions.close(decided)
+            self._settled += 1
+
+    def _measure(self, decided: Decided, point: Admitted, following: Future | None) -> Plan:
         """Track, measure, scalarise the recorded event, let the agent learn."""
-        if self._tracker.due(self._done):
-            yield from self._tracker.register(self._decision, lambda: self._read_image("reference"))
-            now = yield from self._now()
-            again = self._gate.judge(suggestion, self._placement.offset(point.candidate, now))
-            if isinstance(again, Refused):
-                return (yield from self._refuse(worker, again, suggestion))
-        self._gate.take(point.candidate)
-        began = yield from self._now()
-        scalar, ended = yield from self._measured_value(point)
+        gate, tracker, placement = self._scene.gate, self._scene.tracker, self._scene.placement
+        if tracker.due(self._done):
+            yield from tracker.register(decided.number, lambda: read_image(self._tap, "reference"))
+        began = yield from self._clock.now()
+        again = gate.judge(decided.suggestion, placement.offset(point.candidate, began))  # it has drifted since
+        if isinstance(again, Refused):
+            return (yield from self._refuse(decided, again))
+        gate.take(point.candidate)
+        self._begun = decided.number
+        scalar, ended = yield from self._measuring.at(decided.number, point, placement)
         self._last_cost = ended - began
         good = scalar.flag == "ok"
         if good:
             better = np.fmin if self._settings.agent.direction == "min" else np.fmax
             self._best = float(better(self._best, scalar.value))
-            outcome = {problem.objective: scalar.value, f"{problem.objective}_sigma": scalar.sigma, TIME: ended}
-            learned = worker.submit("ingest", [{**suggestion, **outcome}])
+            name = self._settings.objective
+            outcome = {name: scalar.value, f"{name}_sigma": scalar.sigma, TIME: ended}
+            yield from self._learn("ingest", {**decided.suggestion, **outcome})
         else:
-            learned = worker.submit("register_failures", [suggestion])
-        yield from self._learn(learned)
-        yield from self._record_posterior()
+            yield from self._learn("register_failures", decided.suggestion)
+        yield from self._maps.write()
         status = "ok" if good else "abandoned" if scalar.flag == "abandoned" else "failed"
-        yield from self._record_outcome(status, scalar.flag, scalar, self._last_cost, ended)
+        yield from self._record_outcome(decided, status, scalar.flag, scalar, self._last_cost, ended)
         if good:
-            yield from self._audits.settle(self._decision, scalar.value, scalar.sigma)
+            yield from self._audits.settle(decided.number, scalar.value, scalar.sigma)
             self._stopping.learn(point.candidate, scalar.value)
         self._done += 1
         self._refusals = 0
         if self._done % POSTERIOR_EVERY == 0 and self._done < self._settings.points:
-            self._asked = self._decision + 1, worker.submit("posterior")
+            self._maps.ask(self._worker, self._settled + 1, self._decisions.open[1:], following)
             if not self._settings.lookahead:  # otherwise they are made while the instrument measures
-                yield from self._record_posterior()
+                yield from self._maps.write()
 
-    def _measured_value(self, point: Admitted) -> Plan:
-        """Measure at ``point`` and return the scalar of the recorded event and the clock (s) at its end."""
-        yield from prepare(self._instrument)  # an approach takes time in which the sample drifts
-        now = yield from self._now()
-        try:
-            complete = yield from measure_at(
-                self._instrument,
-                self._target,
-                decision=self._decision,
-                x_nm=point.x,
-                y_nm=point.y,
-                offset_nm=self._placement.offset(point.candidate, now),
-            )
-        except FailedStatus as failure:
-            # A replay without a value there is a result like any other; all else ends the run.
-            if not isinstance(failure.__cause__, NotMeasured):
-                raise
-            yield from bps.checkpoint()  # a rewind must not trigger it again
-            return self._nothing("not_measured"), (yield from self._now())
-        if not complete:
-            return self._nothing("abandoned"), (yield from self._now())
-        descriptor, event = self._tap.event("primary")
-        measurement = measurement_from(descriptor, event, self._instrument.keys["spectrum"])
-        return self._scalarizer(measurement, **self._options), event["data"][self._instrument.keys["clock"]]
-
-    def _now(self) -> Plan:
-        """Return the instrument time (s), and remember it."""
-        self._clock = yield from bps.rd(self._instrument.clock)
-        return self._clock
-
-    def _nothing(self, flag: str) -> Scalar:
-        """Return the scalar of a measurement that gave nothing."""
-        return Scalar(math.nan, math.nan, 0.0, flag, self._unit)
-
-    def _refuse(self, worker: AgentWorker, verdict: Refused, suggestion: dict[str, Any]) -> Plan:
+    def _refuse(self, decided: Decided, verdict: Refused) -> Plan:
         self._refusals += 1
-        yield from self._learn(worker.submit("register_failures", [suggestion]))
-        now = yield from self._now()
-        yield from self._record_outcome("refused", verdict.reason, self._nothing("refused"), 0.0, now)
+        yield from self._learn("register_failures", decided.suggestion)
+        now = yield from self._clock.now()
+        nothing = self._measuring.nothing("refused")
+        yield from self._record_outcome(decided, "refused", verdict.reason, nothing, 0.0, now)
         if self._refusals >= MAX_REFUSALS:
             raise RefusedError(f"{MAX_REFUSALS} decisions in a row were refused, the last one because {verdict.reason}")
 
-    def _learn(self, future: Future) -> Plan:
-        yield from self._wait_for_agent(future)
+    def _learn(self, method: str, point: Any) -> Plan:
+        """Tell the agent of one point, and wait until it knows."""
+        future = self._worker.submit(method, [point])
+        yield from await_agent(self._instrument, future)
         future.result()
 
-    def _record_outcome(self, status: str, reason: str, scalar: Scalar, cost: float, clock: float) -> Plan:
+    def _record_outcome(
+        self, decided: Decided, status: str, reason: str, scalar: Scalar, cost: float, clock: float | None = None
+    ) -> Plan:
         value = scalar.value if status == "ok" else math.nan
         yield from emit(
             self._outcomes, "outcome",
-            decision=self._decision, status=status, reason=reason, objective=value, sigma=scalar.sigma,
-            quality=scalar.quality, flag=scalar.flag, measure_s=cost, clock=clock, best=self._best,
+            decision=decided.number, status=status, reason=reason, objective=value, sigma=scalar.sigma,
+            quality=scalar.quality, flag=scalar.flag, measure_s=cost,
+            clock=self._clock.last if clock is None else clock, best=self._best,
         )  # fmt: skip
 
     def _finished(self) -> Plan:
         """Record the progress and return whether the budget is spent, or a criterion ends the run."""
-        spent = (yield from self._now()) - self._started
+        spent = (yield from self._clock.now()) - self._started
         total, cost = self._settings.points, self._last_cost
         yield from emit(
             self._progress, "progress",
@@ -372,23 +305,10 @@ class ClosedLoop:
         )  # fmt: skip
         if self._done >= total:
             self.reason = f"all {total} points measured"
-        elif self._gate.exhausted:
+        elif self._scene.gate.exhausted:
             self.reason = f"no candidate is left that overlaps no footprint, after {self._done} of {total} points"
         else:
-            cost += self._tracker.cost if self._tracker.due(self._done) else 0.0
+            tracker = self._scene.tracker
+            cost += tracker.cost if tracker.due(self._done) else 0.0
             self.reason = self._stopping.reason or out_of_time(self._settings, spent, cost)
         return bool(self.reason)
-
-    def _record_posterior(self) -> Plan:
-        """Record what the agent believed when it was asked, if it was."""
-        if self._asked is None:
-            return
-        (made, future), self._asked = self._asked, None
-        yield from self._wait_for_agent(future)
-        maps = future.result()
-        yield from emit(
-            self._posteriors, "posterior",
-            decision=made, mean=maps["mean"], std=maps["std"], acquisition=maps["acquisition"],
-        )  # fmt: skip
-        yield from self._stopping.consider(made, maps, reliable=self._audits.reliable)
-        yield from bps.checkpoint()  # the next posterior must not be replayed as this one

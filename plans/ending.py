@@ -39,8 +39,8 @@ def end_badly(instrument: Any, loop: Any, tap: RunTap, error: Exception) -> Plan
     except Exception as failure:  # the run is closed all the same, and says so
         instrument.make_safe()  # once more, at once and beside the engine
         reason += f"; and it could not be confirmed that the instrument is safe: {_cause(failure)}"
-    yield from _drop_bundle()
-    yield from loop.abandon(reason)
+    dropped = yield from _drop_bundle()
+    yield from loop.abandon(reason, dropped=dropped)
     if tap.uid and not isinstance(error, RunEngineControlException):  # else the engine closes it
         yield from bps.close_run(exit_status="fail", reason=reason)
     if cause is not error:
@@ -52,8 +52,9 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _drop_bundle() -> Plan:
-    """Drop the event that the error left half written, if it did."""
+    """Drop the event that the error left half written; return whether it did leave one."""
     try:
         yield from bps.drop()
     except IllegalMessageSequence:
-        return
+        return False
+    return True

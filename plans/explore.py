@@ -41,6 +41,7 @@ def explore(
     exclude: list | None = None,
     lookahead: int = 0,
     register_every: int | None = None,
+    batch: int = 1,
     stop: dict | None = None,
     md: dict | None = None,
 ) -> Plan:
@@ -80,9 +81,11 @@ def explore(
     roi, exclude : list of polygons, optional
         ``[[[x, y], ...], ...]`` in nm: measure only inside, never inside.
     lookahead : {0, 1}
-        1 lets the agent think while the instrument measures: one outcome behind.
+        1 lets the agent think while the instrument measures: one outcome behind, or one batch.
     register_every : int, optional
         Measurements between two drift registrations, 0 for none; the instrument's own by default.
+    batch : int
+        Points that the agent decides for at once, each pending for the next. They are measured along a short path.
     stop : dict, optional
         End before the budget is spent, as soon as any of these holds when maps are recorded:
         ``{"improvement": 0.01}``, the best open candidate promises less than that (standard deviations of the

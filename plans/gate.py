@@ -112,6 +112,12 @@ class Gate:
         done = self.problem.points[self._taken]
         return float(np.min(np.hypot(done[:, 0] - x, done[:, 1] - y)))
 
+    def copy(self) -> Gate:
+        """Return an independent gate that remembers the same."""
+        other = Gate(self.problem, self.envelope, self._taken.copy())
+        other._blocked = self._blocked.copy()
+        return other
+
     def take(self, candidate: int) -> None:
         """Note that ``candidate`` is being measured."""
         self._taken.append(candidate)

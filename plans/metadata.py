@@ -131,6 +131,7 @@ def start_metadata(
             "stop": dict(settings.stop),
             "seeds": {"agent": settings.agent.seed, "world": json.loads(instrument.state.get()).get("seed")},
             "lookahead": settings.lookahead,
+            "batch": settings.batch,
             "survey": settings.survey.model_dump(mode="json"),
             "tracking": {"register_every": settings.register_every},
             "keys": dict(keys),

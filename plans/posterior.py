@@ -40,7 +40,7 @@ class PosteriorRecord(Record):
     def __init__(self, objective_unit: str, candidates: int, folder: Path, tap: RunTap):
         value = Field("<f8", objective_unit, (candidates,), ("candidate",), external=True)
         self._maps = {"mean": value, "std": value, "acquisition": replace(value, units="")}
-        super().__init__("posterior", {"decision": COUNT, **self._maps})
+        super().__init__("posterior", {"decision": COUNT, "pending": COUNT, **self._maps})
         self._candidates, self._folder, self._tap = candidates, folder, tap
         self._path = folder / f"{uuid.uuid4()}.h5"
         self._uids = {key: str(uuid.uuid4()) for key in self._maps}

@@ -101,7 +101,8 @@ def decision_record(objective_unit: str) -> Record:
     return Record(
         "decision",
         {
-            "decision": COUNT, "candidate": COUNT, "x": NM, "y": NM, "suggested_x": NM, "suggested_y": NM,
+            "decision": COUNT, "batch": COUNT, "turn": COUNT,
+            "candidate": COUNT, "x": NM, "y": NM, "suggested_x": NM, "suggested_y": NM,
             "source": TEXT,
             "mean": value, "std": value, "noise": value, "acquisition": REAL, "rank": COUNT,
             "n_seen": COUNT, "n_failed": COUNT, "fit": COUNT, "stale": FLAG, "parked": FLAG,

@@ -22,9 +22,10 @@ from ..devices.factory import open_instrument
 from ..devices.instrument_file import InstrumentSpec, parse_instrument
 from .explore import explore_with
 from .metadata import checked_md
-from .prior import Prior, can_continue, last_state, take_over
+from .prior import Prior, can_continue, last_state
 from .resurvey import check_identity
 from .settings import ExploreSettings
+from .settled import take_over
 from .stubs import Plan
 
 
@@ -133,10 +134,11 @@ def settings_of(run: Run) -> ExploreSettings:
                 "objective_options": about["objective"]["options"],
                 "agent": about["agent"],
                 **about["budget"],
-                "stop": about.get("stop", {}),  # runs made before there were criteria do not say it
+                "stop": about.get("stop", {}),  # runs made before there were criteria or batches do not say it
                 "survey": about["survey"],
                 "candidates": about["candidates"],
                 "lookahead": about["lookahead"],
+                "batch": about.get("batch", 1),
                 **about["tracking"],
             }
         )

@@ -52,6 +52,8 @@ class ExploreSettings(BaseModel):
         How candidates follow from the survey.
     lookahead : int
         0, or 1 to suggest while the instrument measures.
+    batch : int
+        Points that are decided for at once.
     register_every : int
         Measurements between two registrations to the survey; 0 for none.
     stop : dict of str to float
@@ -70,6 +72,7 @@ class ExploreSettings(BaseModel):
     candidates: CandidateSpec
     lookahead: int
     register_every: int
+    batch: int = 1
     stop: dict[str, float] = Field(default_factory=dict)
 
 
@@ -136,6 +139,7 @@ def resolve(
     exclude: Sequence[Any] | None,
     lookahead: int,
     register_every: int | None,
+    batch: int = 1,
     stop: Mapping[str, Any] | None = None,
 ) -> ExploreSettings:
     """Return complete settings from the arguments of ``explore`` and the instrument's defaults.
@@ -158,6 +162,7 @@ def resolve(
         raise UnknownNameError("goal", goal, GOALS)
     _whole("points", points, 1)
     _whole("seed_points", seed_points, 1)
+    _whole("batch", batch, 1)
     for name, value, least in (("pixels", pixels, MIN_PIXELS), ("register_every", register_every, 0)):
         if value is not None:
             _whole(name, value, least)
@@ -184,6 +189,7 @@ def resolve(
         candidates=candidates,
         lookahead=lookahead,
         register_every=spec.register_every if register_every is None else register_every,
+        batch=batch,
         stop=_stop(stop or {}, made),
     )
 

@@ -136,6 +136,7 @@ class ExplorationBlock(Block):
     stop: dict[str, float]
     seeds: Seeds
     lookahead: Literal[0, 1]
+    batch: int
     survey: SurveySettings
     tracking: Tracking
     keys: dict[str, str]

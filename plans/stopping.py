@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -60,16 +60,20 @@ class Stopping:
 
     def recall(self, decisions: tuple[Row, ...], outcomes: tuple[Row, ...]) -> None:
         """Take the outcomes of the run before."""
-        for row, outcome in zip(decisions, outcomes, strict=True):
-            self.learn(row["candidate"], outcome["objective"])
+        candidates = {row["decision"]: row["candidate"] for row in decisions}
+        for outcome in outcomes:
+            self.learn(candidates[outcome["decision"]], outcome["objective"])
 
-    def consider(self, decision: int, maps: Mapping[str, Any], *, reliable: bool) -> Plan:
+    def consider(self, decision: int, maps: Mapping[str, Any], waiting: Sequence[int], *, reliable: bool) -> Plan:
         """Plan stub: record what is left to learn after so many decisions, and which criteria hold.
+
+        Candidates that are decided for and wait to be measured are open: nothing was learned there yet.
 
         None of them ends a run while audits say that the predictions cannot be relied on.
         """
         spec = self._settings.agent
-        left = left_to_learn(maps, self._candidates, self._values, spec.direction) if spec.acquisition else None
+        known = self._candidates, self._values
+        left = left_to_learn(maps, *known, spec.direction, waiting) if spec.acquisition else None
         if left is None:
             return
         met = {name: value for name, value in asdict(left).items() if value < self._tolerance(name)}

@@ -10,7 +10,9 @@ from typing import Any
 import bluesky.plan_stubs as bps
 from bluesky.utils import Msg
 
+from ..core.errors import RefusedError
 from ..devices.threads import CallThread
+from .stubs import park
 
 
 class AgentWorker:
@@ -33,22 +35,50 @@ class AgentWorker:
         """Queue ``agent.method(*args)`` behind all earlier calls and return its Future."""
         return self._thread.submit(lambda: getattr(self._agent.result(), method)(*args))
 
-    def decide(self) -> Future:
-        """Queue a decision and return its Future: the suggestion and why it was made.
+    def decide(self, count: int) -> Future:
+        """Queue a batch of decisions and return its Future: each suggestion, and why it was made.
 
-        In one call, so that nothing queued in between delays the explanation.
+        In one call, so that nothing queued in between delays the explanations.
         """
 
-        def suggested() -> tuple[dict[str, Any], dict[str, Any]]:
+        def suggested() -> list[tuple[dict[str, Any], dict[str, Any]]]:
             agent = self._agent.result()
-            (suggestion,) = agent.suggest(1)
-            return dict(suggestion), agent.explain(suggestion)
+            return [(dict(suggestion), agent.explain(suggestion)) for suggestion in suggestions(agent, count)]
 
         return self._thread.submit(suggested)
 
     def close(self) -> None:
         """Take no more calls; one that never returns keeps nobody waiting."""
         self._thread.close()
+
+
+def suggestions(agent: Any, count: int) -> list[Any]:
+    """Return ``count`` decisions of an agent, each knowing of those before it; fewer where no more candidates are left.
+
+    Raises
+    ------
+    RefusedError
+        When there is not even one.
+    """
+    found: list[Any] = []
+    while len(found) < count:
+        try:
+            found += agent.suggest(1)
+        except RefusedError:
+            if not found:
+                raise
+            break  # should it be for another reason, the next batch will tell
+    return found
+
+
+def await_agent(instrument: Any, future: Future) -> Generator[Msg, Any, bool]:
+    """Plan stub: wait for ``future``; a real instrument that waits too long is parked. Return whether it was."""
+    patience = None if instrument.link.description["virtual_clock"] else instrument.spec.idle_after_s
+    if not (yield from await_future(future, timeout=patience)):
+        yield from park(instrument)
+        yield from await_future(future)
+        return True
+    return False
 
 
 def await_future(future: Future, timeout: float | None = None) -> Generator[Msg, Any, bool]:

@@ -25,7 +25,7 @@ SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "start-document.json
 SMALL = {"points": 1, "seed_points": 1}
 BLOCK = {
     "schema", "version", "git", "packages", "machine", "operator", "instrument", "driver", "goal", "objective", "agent",
-    "candidates", "budget", "stop", "seeds", "lookahead", "survey", "tracking", "keys", "clock", "parent",
+    "candidates", "budget", "stop", "seeds", "lookahead", "batch", "survey", "tracking", "keys", "clock", "parent",
 }  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def test_maps_are_external_and_in_one_file(pfm):
     (uid,) = pfm.RE(explore(pfm.instrument, **SMALL))
     run = pfm.catalog[uid]
     stream = run.documents_of("posterior")
-    assert all(list(event["data"]) == ["decision"] for event in stream.events.values())
+    assert all(list(event["data"]) == ["decision", "pending"] for event in stream.events.values())
     resources = [doc for name, doc in run.documents() if name == "stream_resource" and doc["data_key"] in MAPS]
     assert [doc["data_key"] for doc in resources] == list(MAPS)
     count = len(problem_of(run))

@@ -76,13 +76,13 @@ def test_a_killed_exploration_ends_as_the_undisturbed_one(kills):
         assert child.start["probeline"]["parent"] == uid
         assert child.stop["exit_status"] == "success"
         found = decisions(child)
-        own = [row for row in found.columns if row in _columns(whole, "optimization", "outcome")]
-        _assert_equal(expected[own], found[own])
+        own = [row for row in found.columns if row in columns_of(whole, "optimization", "outcome")]
+        assert_equal(expected[own], found[own])
         mine = found.index[~found["inherited"]]
         assert len(mine) == len(expected) - found["inherited"].sum()
-        _assert_equal(expected.loc[mine], found.loc[mine])  # measurements, positions, clocks and states too
+        assert_equal(expected.loc[mine], found.loc[mine])  # measurements, positions, clocks and states too
         assert replay(child).exact
-        measured = [row for run in (_parent(root, uid), child) for row in _measured(run)]
+        measured = [row for run in (run_in(root, uid), child) for row in measured_in(run)]
         assert sorted(measured) == list(range(len(expected)))  # each point once
         assert set(load(child).children) >= {"survey", "optimization", "outcome"}
         np.testing.assert_array_equal(child.stream("survey").spm_scan_frame, whole.stream("survey").spm_scan_frame)
@@ -101,12 +101,12 @@ def test_what_was_resumed_and_killed_is_resumed_again(kills):
         child = went_on(root, uid)
         assert child.start["probeline"]["parent"] == parent
         found, expected = decisions(child), decisions(whole)
-        shared = sorted(_columns(whole, "optimization", "outcome") & set(found.columns))
-        _assert_equal(expected[shared], found[shared])
-        assert len(_measured(child)) == own
+        shared = sorted(columns_of(whole, "optimization", "outcome") & set(found.columns))
+        assert_equal(expected[shared], found[shared])
+        assert len(measured_in(child)) == own
         assert replay(child).exact
-    chain = [_parent(root, uid) for uid in (first, second)]
-    assert sorted(number for run in (*chain, child) for number in _measured(run)) == list(range(len(expected)))
+    chain = [run_in(root, uid) for uid in (first, second)]
+    assert sorted(number for run in (*chain, child) for number in measured_in(run)) == list(range(len(expected)))
 
 
 def test_an_aborted_exploration_spends_the_time_that_is_left(tmp_path):
@@ -130,8 +130,8 @@ def test_an_aborted_exploration_spends_the_time_that_is_left(tmp_path):
     assert "of 130 s of instrument time spent" in whole.stop["reason"]
     assert child.stop["reason"] == whole.stop["reason"]
     assert len(decisions(whole)) > 5
-    shared = sorted(_columns(whole, "optimization", "outcome") & set(decisions(child).columns))
-    _assert_equal(decisions(whole)[shared], decisions(child)[shared])
+    shared = sorted(columns_of(whole, "optimization", "outcome") & set(decisions(child).columns))
+    assert_equal(decisions(whole)[shared], decisions(child)[shared])
 
 
 def _pause_at_decision(engine, number):
@@ -142,22 +142,22 @@ def _pause_at_decision(engine, number):
     return watch
 
 
-def _columns(run, *streams):
+def columns_of(run, *streams):
     return {key for name in streams for key in run.documents_of(name).data_keys if key not in INCIDENTAL}
 
 
-def _assert_equal(expected, found):
+def assert_equal(expected, found):
     for column in expected.columns:
         if column not in INCIDENTAL:
             assert list(map(str, expected[column])) == list(map(str, found[column])), column
 
 
-def _parent(root, uid):
+def run_in(root, uid):
     with catalogs.open(root) as catalog:
         return catalog[uid]
 
 
-def _measured(run):
+def measured_in(run):
     if "primary" not in run.streams():
         return []
     return run.stream("primary")["decision"].values.tolist()

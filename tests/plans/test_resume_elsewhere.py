@@ -80,8 +80,8 @@ def test_a_sample_that_was_moved_is_found_again(ended):
     assert found["rotation"] == pytest.approx(2.0, abs=0.5)
     assert [found["shift_x"], found["shift_y"]] == pytest.approx(1e9 * SHIFT, abs=step / 2)
     table = decisions(child)
-    # The decision that was open may have left its mark: its place counts as used.
-    assert list(table["status"]) == ["ok", "ok", "ok", "abandoned", "ok"]
+    # The decision that was open had not been begun, so it is followed.
+    assert list(table["status"]) == ["ok"] * 5
     assert list(table["inherited"]) == [True] * 4 + [False]
     (last,) = table[~table["inherited"]].to_dict("records")
     expected = TURN @ [last["x"], last["y"]] + 1e9 * SHIFT - [last["x"], last["y"]]

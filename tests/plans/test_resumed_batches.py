@@ -1,0 +1,104 @@
+"""A run that ended within a batch goes on within it."""
+
+from __future__ import annotations
+
+import pytest
+
+from probeline.catalog import decisions, replay
+from probeline.catalog.player import rows_of
+from probeline.plans.explore import explore
+from probeline.plans.resume import resume
+from probeline.sim.pfm.world import PFMWorld
+
+from .explorations import journalled
+from .test_resume import ARGUMENTS, SEED, assert_equal, columns_of, killed, measured_in, run_in, went_on
+from .test_resume_elsewhere import PACED, instrument_over
+
+BATCHES = {**ARGUMENTS, "points": 8, "batch": 3}
+# Killed while the second batch is written down, between a measurement in it and the outcome, after the last one.
+MOMENTS = [("optimization", 5), ("primary", 5), ("outcome", 8)]
+
+
+@pytest.fixture(scope="module", params=[0, 1], ids=["lockstep", "lookahead"])
+def kills(request, tmp_path_factory):
+    root = tmp_path_factory.mktemp("kills") / "catalog"
+    arguments = {**BATCHES, "lookahead": request.param}
+    with journalled(root, options={"seed": SEED}) as session:
+        (uid,) = session.RE(explore(session.instrument, **arguments))
+        whole = session.catalog[uid]
+    return root, whole, killed(root, arguments, MOMENTS if not request.param else MOMENTS[1:2])
+
+
+@pytest.mark.system
+def test_killed_within_a_batch_it_ends_as_the_undisturbed_one(kills):
+    root, whole, uids = kills
+    expected = decisions(whole)
+    for uid in uids:
+        child = went_on(root, uid)
+        assert child.stop["reason"] == whole.stop["reason"]
+        found = decisions(child)
+        own = sorted(columns_of(whole, "optimization", "outcome") & set(found.columns))
+        assert_equal(expected[own], found[own])
+        assert [row["decision"] for row in rows_of(child, "outcome")] == [
+            row["decision"] for row in rows_of(whole, "outcome")
+        ]
+        mine = measured_in(child)
+        if mine:
+            assert_equal(expected.loc[mine], found.loc[mine])  # measurements, positions, clocks and states too
+        assert sorted([*measured_in(run_in(root, uid)), *mine]) == list(range(len(expected)))  # each point once
+        assert replay(child).exact
+
+
+@pytest.mark.system
+def test_what_may_have_been_begun_counts_as_abandoned_elsewhere(kills):
+    """On an instrument that was not left as it is, where nobody knows what a dead process did last."""
+    root, whole, uids = kills
+    with journalled(root, instrument=instrument_over(PFMWorld(SEED, pace=1e6), root)) as session:
+        before = session.catalog[uids[0]]
+        (uid,) = session.RE(resume(session.instrument, before))
+        after = session.catalog[uid]
+    known, table = decisions(before), decisions(after)
+    order = [row["decision"] for row in rows_of(after, "outcome")]
+    lost = order.index(table.index[table["status"] == "abandoned"][0])
+    assert lost == len(measured_in(before))
+    assert list(table["candidate"][: len(known)]) == list(known["candidate"])
+    assert sorted(table["status"]) == ["abandoned"] + ["ok"] * (len(whole.stream("primary")["event"]) - 1)
+    assert replay(after).identical == len(table)
+
+
+class Blackout(Exception):
+    """What ends the first run."""
+
+
+def black_out(stream, number):
+    names, seen = {}, []
+
+    def watch(name, doc):
+        if name == "descriptor":
+            names[doc["uid"]] = doc["name"]
+        elif name == "event" and names.get(doc["descriptor"]) == stream:
+            seen.append(doc)
+            if len(seen) == number:
+                raise Blackout
+
+    return watch
+
+
+@pytest.mark.parametrize(("stream", "number"), [("primary", 4), ("optimization", 5)])
+def test_what_was_decided_is_followed_first(tmp_path, stream, number):
+    """On an instrument that went on meanwhile, by a process that could say that a decision was not begun."""
+    with journalled(tmp_path / "catalog", options=PACED) as session:
+        token = session.RE.subscribe(black_out(stream, number))
+        with pytest.raises(Blackout):
+            session.RE(explore(session.instrument, **{**BATCHES, "register_every": 0}))
+        session.RE.unsubscribe(token)
+        before = session.catalog[-1]
+        (uid,) = session.RE(resume(session.instrument, before))
+        after = session.catalog[uid]
+    known, table = decisions(before), decisions(after)
+    assert after.stop["exit_status"] == "success"
+    assert list(table["candidate"][: len(known)]) == list(known["candidate"])
+    assert table["inherited"].sum() == len(known)
+    assert sorted([*measured_in(before), *measured_in(after)]) == sorted(table.index[table["status"] == "ok"])
+    assert list(table["status"]) == ["ok"] * 8
+    assert replay(after).identical == len(table)
