@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from scipy.spatial.distance import cdist
-from scipy.stats import binomtest
 
 from probeline.agents.gaussian.agents import GPAgent
 from probeline.agents.problem import Problem, grid_problem
@@ -27,7 +26,7 @@ from probeline.agents.spec import make_agent, spec_for
 from probeline.analysis.calibration import Audit, Calibration, judge
 from probeline.core.rng import generator
 
-from .tables import Table
+from .tables import Table, rate
 
 Array = NDArray[np.float64]
 Outcome = Callable[[int, Any], float]  # candidate, what the agent said of it -> outcome
@@ -186,12 +185,6 @@ WORLDS: dict[str, tuple[Callable[[int, Problem], Outcome], Any]] = {
 
 
 RIGHT = tuple(WORLDS)[:2]  # where predictions are right, by construction or as nearly as a fit can be
-
-
-def rate(hits: int, total: int) -> str:
-    """Return a share with its exact 95 % interval (Clopper and Pearson)."""
-    found = binomtest(hits, total).proportion_ci()
-    return f"{100 * hits / total:.1f} % ({100 * found.low:.1f} to {100 * found.high:.1f})"
 
 
 def power_table(worlds: int, first: int) -> tuple[Table, Table]:

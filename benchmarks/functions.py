@@ -11,7 +11,8 @@ interval by bootstrap: below zero, ``gp`` is better.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,17 +25,16 @@ from botorch.test_functions import Ackley, Branin, Hartmann
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from ophyd.sim import SynAxis, SynSignal
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 from scipy.stats import qmc
 
-from benchmarks.agent_speed import one_by_one
-from benchmarks.tables import interval
 from probeline.agents.base import seed_order
 from probeline.agents.problem import Problem
 from probeline.agents.spec import make_agent, spec_for
-from probeline.analysis.statistics import paired_interval
 from probeline.plans.session import run_engine
+
+from .claims import difference
+from .tables import Table, interval, spread
+from .work import Part, do_all, results
 
 CANDIDATES = 4096
 SEED_POINTS = 6
@@ -95,25 +95,38 @@ def by_botorch(name: str, seed: int) -> list[float]:
     return value[order].tolist()
 
 
+def regrets(piece: tuple[str, int]) -> dict[str, str | float]:
+    """Return what both missed the best candidate by, on one function with one seed."""
+    name, seed = piece
+    best = candidates(name, seed)[1].max()
+    return {"function": name, "gp": float(best - max(by_plan(name, seed))),
+            "BoTorch": float(best - max(by_botorch(name, seed)))}  # fmt: skip
+
+
+def pieces(first: int, seeds: int) -> list[tuple[str, int]]:
+    """Return all functions with all seeds."""
+    return [(name, seed) for name in FUNCTIONS for seed in range(first, first + seeds)]
+
+
+def function_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    """Return mean regrets and their paired difference by function."""
+    rows = []
+    for name, (_, budget) in FUNCTIONS.items():
+        ours, theirs = ([one[who] for one in found if one["function"] == name] for who in ("gp", "BoTorch"))
+        cells = (spread(ours), spread(theirs), interval(difference(np.array(ours), np.array(theirs))))
+        rows.append((name, str(budget), str(len(ours)), *cells))
+    header = ("function", "points", "seeds", "gp", "BoTorch", "gp less BoTorch [95 %]")
+    return Table("Regret on test functions", header, tuple(rows))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=100)
+    parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
-    table = Table("function", "points", "gp", "BoTorch", "difference", title=f"regret, {given.seeds} seeds")
-    with one_by_one() as pool:
-        for name, (_, budget) in FUNCTIONS.items():
-            regret: dict[str, list[float]] = {"gp": [], "BoTorch": []}
-            for seed in track(range(given.first_seed, given.first_seed + given.seeds), name, transient=True):
-                best = candidates(name, seed)[1].max()
-                for kind, search in (("gp", by_plan), ("BoTorch", by_botorch)):
-                    found = pool.submit(search, name, seed).result()
-                    regret[kind].append(float(best - max(found)))
-            ours, theirs = np.array(regret["gp"]), np.array(regret["BoTorch"])
-            apart = paired_interval(ours, theirs, rng=np.random.default_rng(0))
-            means = (f"{values.mean():.3g}" for values in (ours, theirs))
-            table.add_row(name, str(budget), *means, interval(apart))
-    Console().print(table)
+    part = Part("functions", pieces(given.first_seed, given.seeds), regrets)
+    function_table(results(list(do_all([part], given.processes)), part.name)).show(Console())
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from statistics import NormalDist
 from time import process_time
 from typing import Any
 
@@ -22,7 +23,10 @@ from .tasks import Task
 Array = NDArray[np.float64]
 
 SEED_POINTS = 10
+NORMAL_90 = NormalDist().inv_cdf(0.95)  # half the width of the central 90 %, in standard deviations
 REGRESSION = "channel_regression"
+AUDITED = "patch_gp, audited"
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {AUDITED: ("patch_gp", {"audit": 0.1})}
 ANY_GOAL = "any"  # of agents without an acquisition: the same loop whatever is looked for
 
 
@@ -42,8 +46,14 @@ class Record:
         How many of the best 1 % were measured.
     optima : int
         How many separate regions of the best 1 % were touched.
+    hit : int
+        How many measurements it took until the first of the best 1 %; 0 while there was none.
+    hit_s : float
+        The instrument time (s) of that; 0 while there was none.
     rmse, nlpd, coverage : float
         Predictions of candidates that were not measured.
+    coverage_outcomes : float
+        Share of outcomes at such candidates inside their predicted central 90 % interval, noise included.
     mse_all : float
         Mean squared error over all candidates, measured ones included.
     failed : int
@@ -64,9 +74,12 @@ class Record:
     regret_recommended: float
     top: int
     optima: int
+    hit: int
+    hit_s: float
     rmse: float
     nlpd: float
     coverage: float
+    coverage_outcomes: float
     mse_all: float
     failed: int
     cpu_s: float
@@ -93,8 +106,9 @@ class Loop:
 
 
 def benchmark_spec(agent: str, goal: str, seed: int) -> AgentSpec:
-    """Return the specification of ``agent`` with its defaults."""
-    return spec_for(agent, goal, {"seed_points": SEED_POINTS}, seed=seed)
+    """Return the specification of ``agent`` with its defaults, or of one of :data:`VARIANTS`."""
+    kind, options = VARIANTS.get(agent, (agent, {}))
+    return spec_for(kind, goal, {"seed_points": SEED_POINTS, **options}, seed=seed)
 
 
 def spec_digest(spec: AgentSpec) -> str:
@@ -120,7 +134,8 @@ def run_loop(task: Task, agent: str, goal: str, budgets: Sequence[int]) -> Loop:
             began = process_time()
             recommended = _recommended(made, task)  # does a fit that is due, which the next decision then finds done
             fit = process_time() - began
-            scores = _scores(task, order, recommended, made.posterior())
+            posterior, noise = made.posterior(), made.explain({"_id": number - 1})["noise"]
+            scores = _scores(task, order, recommended, posterior["mean"], posterior["std"], np.nan_to_num(noise))
             costs = {"cpu_s": spent / decided if decided else 0.0, "instrument_s": task.instrument_seconds(order)}
             about = (task.name, agent, goal, task.seed, number, spec_digest(spec))
             records.append(Record(*about, **scores, failed=int(np.isnan(values).sum()), **costs))
@@ -145,7 +160,7 @@ def regression_records(task: Task, loop: Loop, budgets: Sequence[int]) -> list[R
         residual = values[good] - mean[order[good]]
         std = np.sqrt(np.sum(residual**2) / max(1, good.sum() - inputs.shape[1]))
         best = int(order[good][np.argmax(mean[order[good]])])
-        scores = _scores(task, order.tolist(), best, {"mean": mean, "std": np.full_like(mean, std)})
+        scores = _scores(task, order.tolist(), best, mean, np.full_like(mean, std))
         costs = {"cpu_s": 0.0, "instrument_s": task.instrument_seconds(order.tolist())}
         about = (task.name, REGRESSION, ANY_GOAL, task.seed, budget, "")
         records.append(Record(*about, **scores, failed=int((~good).sum()), **costs))
@@ -157,17 +172,30 @@ def _recommended(agent: Agent, task: Task) -> int:
     return task.problem.nearest(*(place[name] for name in task.problem.dofs))
 
 
-def _scores(task: Task, order: Sequence[int], recommended: int, posterior: Any) -> dict[str, Any]:
-    mean, std = posterior["mean"], posterior["std"]
-    noise = task.truth_noise(mean)
-    predicted = prediction_scores(task.truth, mean, np.maximum(std, 1e-12), order, noise=noise)
+def _scores(
+    task: Task, order: Sequence[int], recommended: int, mean: Array, std: Array, noise: float = 0.0
+) -> dict[str, Any]:
+    predicted = prediction_scores(task.truth, mean, np.maximum(std, 1e-12), order, noise=task.truth_noise(mean))
+    found = np.flatnonzero(np.isin(order, task.best))
+    hit = int(found[0]) + 1 if found.size else 0
     return {
         "regret": simple_regret(task.peaks, order) / task.regret_unit,
         "regret_recommended": simple_regret(task.peaks, [recommended]) / task.regret_unit,
-        "top": int(np.isin(task.best, order).sum()),
+        "top": found.size,
         "optima": distinct_optima(task.regions, order),
+        "hit": hit,
+        "hit_s": task.instrument_seconds(order[:hit]) if hit else 0.0,
         "rmse": predicted.rmse,
         "nlpd": predicted.nlpd,
         "coverage": predicted.coverage90,
+        "coverage_outcomes": _coverage_outcomes(task, order, mean, np.hypot(std, noise)),
         "mse_all": float(np.mean((mean - task.truth) ** 2)),
     }
+
+
+def _coverage_outcomes(task: Task, order: Sequence[int], mean: Array, std: Array) -> float:
+    candidate, value, sigma = task.probes
+    unseen = ~np.isin(candidate, order)
+    at = candidate[unseen]
+    error = np.abs(value[unseen] - mean[at])
+    return float(np.mean(error <= NORMAL_90 * np.hypot(std[at], sigma[unseen])))

@@ -1,15 +1,12 @@
 """All benchmarks: prints the tables and writes docs/reference/benchmarks.md.
 
-Run from the root of the repository: ``python -m benchmarks.run_all``. At most 30 minutes on two cores.
+Run from the root of the repository: ``python -m benchmarks.run_all``. At most 30 minutes on two idle cores.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 
@@ -18,60 +15,66 @@ from rich.console import Console
 # Before anything numerical is imported, here and in the worker processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from .loops import Record
-from .nulls import RelationCheck
-from .page import make_tables, render
-from .suite import DEVELOPMENT_SEED, FIRST_SEED, SEEDS, JobResult, jobs, run_jobs
+import probeline
+
+from . import functions, trial_nulls
+from .admission import contests
+from .law_toy import toy_courses
+from .page import make_sections, render
+from .suite import DEVELOPMENT_SEED, FIRST_SEED, SEEDS, jobs, run_job
+from .work import Done, Part, do_all
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "benchmarks.md"
 PROCESSES = 2
+ANEW = 110  # beyond the first seed: functions, laws and nulls were shown with seeds up to 199 before
 
 
-def collect(results: Iterable[JobResult], total: int, console: Console) -> tuple[list[Record], list[RelationCheck]]:
-    """Return everything that the jobs found, in an order that does not depend on who was first."""
-    records: list[Record] = []
-    checks: list[RelationCheck] = []
-    began = perf_counter()
-    for done, result in enumerate(results, 1):
-        records += result.records
-        checks += [result.relation] if result.relation else []
-        console.print(f"{done} of {total} jobs, {perf_counter() - began:.0f} s", highlight=False)
-    records.sort(key=lambda record: (record.task, record.agent, record.goal, record.seed, record.budget))
-    return records, sorted(checks, key=lambda check: (check.task, check.seed))
+def make_parts(first: int, seeds: int) -> list[Part]:
+    """Return all work: loops and contests with so many seeds from the first on, the other parts in proportion."""
+    anew = first + ANEW
+    return [
+        Part("loops", jobs(first, seeds), run_job),
+        Part("functions", functions.pieces(anew, max(2, 2 * seeds // 3)), functions.regrets),
+        Part("admission", range(first, first + seeds), contests),
+        Part("laws", range(anew, anew + 10 * seeds // 3), toy_courses),
+        Part("nulls", trial_nulls.pieces(anew, 3 * seeds // 2), trial_nulls.reported),
+    ]
 
 
-def save(path: Path, records: list[Record], checks: list[RelationCheck]) -> None:
-    """Write every record, so that the tables can be made again without running anything."""
-    content = {"records": [asdict(r) for r in records], "checks": [asdict(c) for c in checks]}
-    path.write_text(json.dumps(content))
-
-
-def load(path: Path) -> tuple[list[Record], list[RelationCheck]]:
-    """Read what :func:`save` wrote."""
-    content = json.loads(path.read_text())
-    return [Record(**r) for r in content["records"]], [RelationCheck(**c) for c in content["checks"]]
+def run(parts: list[Part], processes: int, kept: Path | None, about: str, console: Console) -> list[Done]:
+    """Do everything and say now and then how far it is."""
+    total, began = sum(len(part.pieces) for part in parts), perf_counter()
+    done: list[Done] = []
+    for one in do_all(parts, processes, kept, about):
+        done.append(one)
+        if len(done) % max(1, total // 50) == 0:
+            console.print(f"{len(done)} of {total}, {perf_counter() - began:.0f} s: {one.part}", highlight=False)
+    console.print(f"all {total}, {perf_counter() - began:.0f} s", highlight=False)
+    return done
 
 
 def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description="Benchmarks of agents, paired by seed.")
-    parser.add_argument("--development", type=int, metavar="N", help="N seeds from 1000 on; the page is not written")
-    parser.add_argument("--records", type=Path, help="read the records from this file when it is there, else write it")
-    arguments = parser.parse_args()
-    console = Console(width=180)
-    first, count = (FIRST_SEED, SEEDS) if arguments.development is None else (DEVELOPMENT_SEED, arguments.development)
-    if arguments.records and arguments.records.exists():
-        records, checks = load(arguments.records)
-    else:
-        work = jobs(first, count)
-        records, checks = collect(run_jobs(work, PROCESSES), len(work), console)
-        if arguments.records:
-            save(arguments.records, records, checks)
-    tables = make_tables(records, checks, first)
-    for table in tables:
-        table.show(console)
-    if arguments.development is None:
-        PAGE.write_text(render(tables, (first, first + count - 1)) + "\n")
+    parser.add_argument(
+        "--development", type=int, metavar="N", help="N seeds from 1000 on, no locked task; the page is not written"
+    )
+    parser.add_argument("--kept", type=Path, help="keep results in this file as they come, and go on from what it has")
+    parser.add_argument("--processes", type=int, default=PROCESSES)
+    given = parser.parse_args()
+    console = Console(width=200)
+    first, seeds = (FIRST_SEED, SEEDS) if given.development is None else (DEVELOPMENT_SEED, given.development)
+    parts = make_parts(first, seeds)
+    about = f"seeds {first} to {first + seeds - 1}, probeline {probeline.__version__}"
+    sections = make_sections(run(parts, given.processes, given.kept, about, console), parts, first)
+    for section in sections:
+        console.rule(section.heading)
+        console.print(section.text, markup=False)
+        for table in section.tables:
+            table.show(console)
+    if given.development is None:
+        anew = f"test functions, laws and worlds without a relation: from {first + ANEW}"
+        PAGE.write_text(render(sections, f"Seeds {first} to {first + seeds - 1} ({anew})"))
         console.print(f"written: {PAGE}")
 
 

@@ -60,6 +60,12 @@ def half_width(values: Sequence[float]) -> float:
     return float(stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
 
 
+def rate(hits: int, total: int) -> str:
+    """Return a share with its exact 95 % interval (Clopper and Pearson)."""
+    found = stats.binomtest(hits, total).proportion_ci()
+    return f"{100 * hits / total:.1f} % ({100 * found.low:.1f} to {100 * found.high:.1f})"
+
+
 def interval(found: Interval) -> str:
     """Return a paired difference with its interval."""
     return f"{found.mean_difference:+.3g} [{found.low:+.3g}, {found.high:+.3g}]"

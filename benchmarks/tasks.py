@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from probeline.analysis.measurement import Measurement, Scalar
 from probeline.analysis.scalarizers import get_scalarizer
 from probeline.analysis.scoring import optimum_regions
 from probeline.analysis.spectra import window_mask
+from probeline.core.rng import generator
 from probeline.sim.pfm.backend import open_world
 from probeline.sim.pfm.driver import PFMDriver
 from probeline.sim.pfm.spectroscopy import OVERHEAD, LoopSettings
@@ -27,6 +29,7 @@ from probeline.sim.replay.truth import open_truth as open_dataset
 Array = NDArray[np.float64]
 
 PATCH_PIXELS = 15
+PROBES = 200  # candidates on which the coverage of outcomes is judged
 FILM = {"size_nm": 1200.0, "pixels": 80}  # pixels as large as those of the twin's default survey
 SI_KA_EV = {"low_eV": 1690.0, "high_eV": 1790.0}
 # Of the twin's driver: engaging, moving, a line of 1 s; a loop of default settings.
@@ -34,8 +37,16 @@ FILM_TIMING = Timing(
     spectrum_s=OVERHEAD + LoopSettings.checked({}).duration,
     line_s=1.0, settle_s=0.5, shortest_move_s=0.2, speed=10e-6, approach_s=20.0, withdraw_s=2.0,
 )  # fmt: skip
-LOCKED = ("grains", "needles")  # no agent was run on these while agents were made; seeds below 5000 never looked at
+LOCKED = ("grains", "needles")  # while agents were made, none with a model was run on these
 FAMILIES = ("c180", "ac_stripes", "mixed", *LOCKED, "null_hidden", "null_trend")
+
+
+class Probes(NamedTuple):
+    """Candidates, their outcomes, and the noise that the outcomes state (0 where they state none)."""
+
+    candidate: NDArray[np.int64]
+    value: Array
+    sigma: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +97,15 @@ class Task:
         moves = (self.timing.move_s(float(step)) for step in np.hypot(*np.diff(places, axis=0).T))
         survey = self.survey_lines * self.timing.frame_line_s(self.survey_lines)
         return self.timing.approach_s + survey + sum(moves) + len(order) * self.timing.spectrum_s
+
+    @cached_property
+    def probes(self) -> Probes:
+        """Outcomes at candidates that the seed draws; no agent is told."""
+        drawn = generator(self.seed, "probes").permutation(len(self.problem))[:PROBES]
+        found = [(candidate, self.measure(int(candidate))) for candidate in drawn]
+        good = [(candidate, scalar.value, scalar.sigma) for candidate, scalar in found if scalar.flag == "ok"]
+        candidate, value, sigma = np.array(good).T
+        return Probes(candidate.astype(np.int64), value, np.nan_to_num(sigma))
 
     @cached_property
     def regions(self) -> NDArray[np.int64]:

@@ -5,8 +5,9 @@ Run as ``python -m benchmarks.trial_nulls [WORLDS]``; prints tables in Markdown.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from probeline.trial.objective import PropertyMap
 from probeline.trial.relation import LEVEL, find_relation
 from probeline.trial.saving import judge
 from probeline.trial.task import BEST_SHARE, patch_pixels, problem_of
+
+from .tables import Table
+from .work import Part, do_all, results
 
 Array = NDArray[np.float64]
 Pair = tuple[Array, Array]
@@ -108,48 +112,64 @@ def p_value(pair: Pair, seed: int) -> float:
     return found.p_value
 
 
-def lines(worlds: int) -> Iterator[str]:
-    """Yield the rows of the table."""
-    yield "| world | worlds | reports | 95 % interval |"
-    yield "| --- | --- | --- | --- |"
-    total, of = 0, 0
-    for drawn, number in ((WORLDS, worlds), (TWINS, worlds // 3)):  # a twin takes long to make
-        for name, draw in drawn.items():
-            count = _reports(draw, number)
-            total, of = total + count, of + number
-            yield _row(f"no relation: {name}", count, number)
-    yield _row("**no relation, all**", total, of)
-    for name, draw in RELATED.items():
-        yield _row(f"relation: {name}", _reports(draw, worlds // 4), worlds // 4)
+def reported(piece: tuple[str, int]) -> dict[str, Any]:
+    """Return whether the trial reports a relation in one world."""
+    name, seed = piece
+    return {"world": name, "reported": bool(p_value({**WORLDS, **TWINS, **RELATED}[name](seed), seed) <= LEVEL)}
 
 
-def _reports(draw: Draw, worlds: int) -> int:
-    return sum(p_value(draw(seed), seed) <= LEVEL for seed in range(worlds))
+def pieces(first: int, worlds: int) -> list[tuple[str, int]]:
+    """Return all worlds: a third of the twins, which take long to make, and a quarter of those with a relation."""
+    counts = ((WORLDS, worlds), (TWINS, worlds // 3), (RELATED, worlds // 4))
+    return [(name, first + number) for drawn, count in counts for name in drawn for number in range(count)]
 
 
-def _row(name: str, count: int, worlds: int) -> str:
-    low, high = binomtest(count, worlds).proportion_ci(method="wilson")
-    return f"| {name} | {worlds} | {100 * count / worlds:.1f} % | {100 * low:.1f} to {100 * high:.1f} % |"
+def null_table(found: Sequence[dict[str, Any]]) -> Table:
+    """Return how often a relation was reported, by world."""
+    rows = [_row(f"no relation: {name}", _of(found, [name])) for name in (*WORLDS, *TWINS)]
+    rows.append(_row("**no relation, all**", _of(found, [*WORLDS, *TWINS])))
+    rows += [_row(f"relation: {name}", _of(found, [name])) for name in RELATED]
+    return Table("Relations that the trial reports", ("world", "worlds", "reports", "95 % interval"), tuple(rows))
 
 
-def false_savings(worlds: int, seeds: int) -> str:
-    """Return the row of a trial in which agents are no better than chance.
+def _of(found: Sequence[dict[str, Any]], names: Sequence[str]) -> list[bool]:
+    return [one["reported"] for one in found if one["world"] in names]
+
+
+def _row(name: str, hits: Sequence[bool]) -> tuple[str, str, str, str]:
+    if not hits:
+        return name, "0", "-", "-"
+    low, high = binomtest(sum(hits), len(hits)).proportion_ci(method="wilson")
+    return name, str(len(hits)), f"{100 * np.mean(hits):.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def savings_table(trials: int) -> Table:
+    """Return how often a trial says that time is saved when agents are no better than chance.
 
     Everybody finds one of the best 1 % as chance has it, within 60 points.
     """
-    field, yes = entrants(has_image=True), 0
-    for world in range(worlds):
-        rng = generator(world, "trial null", seeds)
-        points = {entrant: np.minimum(rng.geometric(BEST_SHARE, seeds), 60) for entrant in field}
-        attempts = {who: [Attempt(int(n), bool(n < 60), 0.0) for n in taken] for who, taken in points.items()}
-        yes += judge(OPTIMUM, attempts).answer == "yes"
-    return _row(f"agents that choose by chance, {seeds} seeds", yes, worlds)
+    field, rows = entrants(has_image=True), []
+    for seeds in (10, 20):
+        yes = []
+        for trial in range(trials):
+            rng = generator(trial, "trial null", seeds)
+            points = {entrant: np.minimum(rng.geometric(BEST_SHARE, seeds), 60) for entrant in field}
+            attempts = {who: [Attempt(int(n), bool(n < 60), 0.0) for n in taken] for who, taken in points.items()}
+            yes.append(judge(OPTIMUM, attempts).answer == "yes")
+        rows.append(_row(f"agents that choose by chance, {seeds} seeds", yes))
+    return Table("Time saved by chance", ("trial", "trials", "says yes", "95 % interval"), tuple(rows))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("worlds", type=int, nargs="?", default=300, help="of each kind; twins and relations have fewer")
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--processes", type=int, default=2)
+    given = parser.parse_args()
+    part = Part("nulls", pieces(given.first, given.worlds), reported)
+    print(null_table(results(list(do_all([part], given.processes)), part.name)).markdown())
+    print(savings_table(given.worlds).markdown())
 
 
 if __name__ == "__main__":
-    asked = int(sys.argv[1]) if len(sys.argv) > 1 else 300
-    for line in lines(asked):
-        print(line, flush=True)
-    print("| trial | trials | says yes | 95 % interval |\n| --- | --- | --- | --- |")
-    for number in (10, 20):
-        print(false_savings(asked, number), flush=True)
+    main()
