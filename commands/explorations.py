@@ -15,6 +15,7 @@ from .shared import (
     UidArgument,
     answer,
     console,
+    named,
 )
 
 
@@ -26,13 +27,25 @@ def explore(
     points: Annotated[int, typer.Option(help="Measurements to make.")] = 50,
     seed: SeedOption = None,
     seconds: Annotated[float | None, typer.Option(help="Instrument time (s) to spend at most.")] = None,
+    batch: Annotated[int, typer.Option(help="Points to decide for at once, measured along a short path.")] = 1,
+    agent_option: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE, as audit=0.2, travel=0.1 or on_miscalibrated=space_filling. Repeat for more."),
+    ] = None,
+    stop: Annotated[
+        list[str] | None,
+        typer.Option(help="End early below this, as improvement=0.01 or variance=0.1. Repeat for more."),
+    ] = None,
     catalog: CatalogOption = DEFAULT_CATALOG,
     as_json: JsonOption = False,
 ) -> None:
     """Survey, then let an agent choose where to measure; writes a report."""
     from ..plans.runs import run_explore
 
-    arguments = {"goal": goal, "agent": agent, "objective": objective, "points": points, "seconds": seconds}
+    arguments = {
+        "goal": goal, "agent": agent, "agent_options": named("--agent-option", agent_option), "objective": objective,
+        "points": points, "seconds": seconds, "batch": batch, "stop": named("--stop", stop),
+    }  # fmt: skip
     summary = run_explore(instrument, catalog, seed=seed, console=console, arguments=arguments)
     answer(as_json, summary, "exploration")
 

@@ -33,6 +33,31 @@ SeedOption = Annotated[
 UidArgument = Annotated[str, typer.Argument(help="Uid of the run or how it begins; `last` is the newest.")]
 
 DEFAULT_CATALOG = "probeline-catalog"
+_EXAMPLES = {"--agent-option": "audit=0.2", "--stop": "improvement=0.01"}
+
+
+def named(option: str, given: list[str] | None) -> dict[str, Any]:
+    """Return what was given as NAME=VALUE; a value that is no JSON is a text.
+
+    Raises
+    ------
+    SpecError
+        When there is no ``=``, or a name occurs twice.
+    """
+    from ..core.errors import SpecError
+
+    found: dict[str, Any] = {}
+    for text in given or []:
+        name, sign, value = text.partition("=")
+        if not (name and sign and value):
+            raise SpecError(f"{option} {text!r} was refused: give NAME=VALUE, as {option} {_EXAMPLES[option]}")
+        if name in found:
+            raise SpecError(f"{option} {text!r} was refused: {name} was given before; give it once")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 def answer(as_json: bool, values: dict[str, Any], title: str) -> None:

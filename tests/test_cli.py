@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from probeline.core.errors import DataError
+from probeline import catalog as catalogs
+from probeline.commands.shared import named
+from probeline.core.errors import DataError, SpecError
 from probeline.core.paths import data_folder
 
 pytestmark = pytest.mark.system
@@ -38,7 +40,8 @@ def last_json(answer):
 def explored(tmp_path_factory):
     """Return the folder and the JSON answer of one exploration of the twin."""
     folder = tmp_path_factory.mktemp("cli")
-    answer = command("explore", "--points", 6, "--seed", 2, "--catalog", "cat", "--json", cwd=folder)
+    options = ("--batch", 3, "--agent-option", "audit=0.2", "--agent-option", "travel=0.1", "--stop", "variance=1e-9")
+    answer = command("explore", "--points", 6, "--seed", 2, *options, "--catalog", "cat", "--json", cwd=folder)
     return folder, last_json(answer), answer.stderr
 
 
@@ -51,6 +54,24 @@ def test_explore_answers_with_what_was_found(explored):
     assert (folder / summary["report"]).stat().st_size > 10_000
     assert "ETA" in shown
     assert "best" in shown
+
+
+def test_options_of_an_exploration_are_in_its_record(explored):
+    folder, summary, _ = explored
+    with catalogs.open(folder / "cat", create=False) as catalog:
+        about = catalog[summary["uid"]].start["probeline"]
+    assert (about["agent"]["audit"], about["agent"]["travel"], about["agent"]["seed"]) == (0.2, 0.1, 2)
+    assert (about["batch"], about["stop"]) == (3, {"variance": 1e-9})
+
+
+def test_named_values_are_json_or_texts():
+    given = ["audit=0.2", "on_miscalibrated=warn", "dofs={}", "law=a=b"]
+    expected = {"audit": 0.2, "on_miscalibrated": "warn", "dofs": {}, "law": "a=b"}
+    assert named("--agent-option", given) == expected
+    assert named("--stop", None) == {}
+    for wrong in (["audit"], ["=1"], ["audit="], ["audit=1", "audit=2"]):
+        with pytest.raises(SpecError, match="^--agent-option '"):
+            named("--agent-option", wrong)
 
 
 def test_runs_show_replay_and_report_find_it_again(explored):
@@ -98,6 +119,8 @@ def test_instruments_and_describe(tmp_path):
         (("explore", "--goal", "glory"), "unknown goal 'glory'"),
         (("explore", "--objective", "beauty"), "unknown objective 'beauty'"),
         (("explore", "--points", "0"), "points = 0 was refused"),
+        (("explore", "--stop", "variance"), "give NAME=VALUE, as --stop improvement=0.01"),
+        (("explore", "--agent-option", "audit=much"), "audit = 'much'"),
         (("explore", "--points", "1000000"), "candidates of this survey"),
         (("explore", "--points", "many"), "Invalid value"),
         (("show", "last", "--catalog", "nowhere"), "there is no catalogue at"),
