@@ -70,7 +70,7 @@ def test_named_values_are_json_or_texts():
     assert named("--agent-option", given) == expected
     assert named("--stop", None) == {}
     for wrong in (["audit"], ["=1"], ["audit="], ["audit=1", "audit=2"]):
-        with pytest.raises(SpecError, match="^--agent-option '"):
+        with pytest.raises(SpecError, match=r"^--agent-option '"):
             named("--agent-option", wrong)
 
 
