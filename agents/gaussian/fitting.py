@@ -182,9 +182,10 @@ def negative_log_density(theta: Tensor, parts: list[Tensor], training: Training)
         white = torch.linalg.solve_triangular(root, (target - level)[:, None], upper=False)
         misfit = misfit + 0.5 * white.square().sum() + root.diagonal().log().sum()
     mean, std = _priors(training)
-    logarithms = theta[: len(mean)]
-    # They are their own Jacobian: a density of the parameters, not of their logarithms.
-    prior = (0.5 * ((logarithms - mean) / std).square() + logarithms).sum()
+    logarithms, lengths = theta[: len(mean)], theta[: -2 * training.outputs]
+    # A density of the lengths themselves, so their logarithms count as Jacobian, but of the logarithm of the noise:
+    # its mode as a number, a third of its median, makes noise nobody stated too small.
+    prior = (0.5 * ((logarithms - mean) / std).square()).sum() + lengths.sum()
     return (misfit + prior) / len(training.target)
 
 
@@ -200,8 +201,11 @@ def _priors(training: Training) -> tuple[Tensor, Tensor]:
 
 
 def _start(training: Training) -> NDArray[np.float64]:
+    """Return the mode of the priors."""
     mean, std = _priors(training)
-    return np.append((mean - std.square()).numpy(), np.zeros(training.outputs))
+    mode = mean - std.square()
+    mode[-training.outputs :] = mean[-training.outputs :]
+    return np.append(mode.numpy(), np.zeros(training.outputs))
 
 
 def _bounds(training: Training) -> list[tuple[float | None, None]]:

