@@ -36,7 +36,7 @@ SHIFTS = 199
 LEVEL = 0.025  # reported up to here; how often without a relation: docs/how-to/try-your-data.md
 TRAINING, AUDIT = 150, 300  # pixels at most
 _FITTED = 200  # pixels that the covariance is fitted to
-_FEWEST = 25  # training or audit pixels
+_FEWEST = 25  # training or held-out pixels
 _BLOCKS = 6  # along each edge of the map; half of them hold the training pixels
 _COMPONENTS = 48
 _WEIGHTS = (0.3, 0.8)  # of the image, against the coordinates
@@ -58,7 +58,7 @@ class Relation:
         whichever is better; by the ranks of the property, negative when it does harm.
     permutations : int
         How many permuted maps it was compared with.
-    training, audit : int
+    training, held_out : int
         Pixels that were learnt from and predicted.
     """
 
@@ -66,7 +66,7 @@ class Relation:
     gain: float
     permutations: int
     training: int
-    audit: int
+    held_out: int
 
     @property
     def found(self) -> bool:
@@ -96,9 +96,9 @@ def find_relation(patches: Array, values: Array, *, seed: int = 0, permutations:
     """
     rng = generator(seed, "relation")
     place, training = _split(values, rng)
-    audit = len(place) - training
-    if min(training, audit) < _FEWEST:
-        return f"the map is too small: {training} pixels to learn from and {audit} to predict, {_FEWEST} are needed"
+    held_out = len(place) - training
+    if min(training, held_out) < _FEWEST:
+        return f"the map is too small: {training} pixels to learn from and {held_out} to predict, {_FEWEST} are needed"
     at = place[:, 0], place[:, 1]
     xy = place / max(values.shape)
     maps = _with_permutations(xy, values[at], permutations, rng)
@@ -120,11 +120,11 @@ def find_relation(patches: Array, values: Array, *, seed: int = 0, permutations:
             for offset in _offsets(values.shape, patches.shape[-1], rng)
         ]
         p_value = max(p_value, float(np.mean([gains[0], *shifted] >= gains[0])))
-    return Relation(p_value, float(gains[0]), permutations, training, audit)
+    return Relation(p_value, float(gains[0]), permutations, training, held_out)
 
 
 def _with_image(features: Array, nearness: Array, maps: Array) -> Array:
-    """Return the errors of predicting the audit pixels of maps with the image, shape (map,)."""
+    """Return the errors of predicting the held-out pixels of maps with the image, shape (map,)."""
     likeness = 1 / (1 + cdist(features, features[: nearness.shape[1]], "sqeuclidean"))
     left_out, errors = _compared([weight * likeness + (1 - weight) * nearness + 1 for weight in _WEIGHTS], maps)
     return errors[left_out.argmin(axis=0), np.arange(maps.shape[1])]
@@ -144,7 +144,7 @@ def _moved(place: NDArray[np.int64], offset: NDArray[np.int64], shape: tuple[int
 
 
 def _split(values: Array, rng: np.random.Generator) -> tuple[NDArray[np.int64], int]:
-    """Return rows and columns of the training pixels, then of the audit pixels, and the number of the former."""
+    """Return rows and columns of the training pixels, then of the held-out pixels, and the number of the former."""
     place = np.argwhere(np.isfinite(values))
     place = place[rng.permutation(len(place))]
     block = np.ravel_multi_index(tuple((place * _BLOCKS // values.shape).T), (_BLOCKS, _BLOCKS))
@@ -231,7 +231,7 @@ def _ridge(kernel: Array, maps: Array) -> tuple[Array, Array]:
     """Return mean squared errors of kernel ridge regression of all maps at once, each of shape (map,).
 
     First that of training pixels left out one by one, which needs no second fit (Rasmussen &
-    Williams 2006, eq. 5.12) and decides the noise; then that of the audit pixels.
+    Williams 2006, eq. 5.12) and decides the noise; then that of the held-out pixels.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ from .smc import Population, probabilities
 Array = NDArray[np.float64]
 
 
-def fit_counts(outcomes: int) -> list[int]:
+def draw_counts(outcomes: int) -> list[int]:
     """Return after how many outcomes populations are drawn from the prior, up to now.
 
     Every outcome while there are few, then after each further tenth.
@@ -97,7 +97,7 @@ class LawAgent(CandidateAgent):
 
     def _fitted(self, outcomes: Outcomes) -> list[Population]:
         """Return the posterior of every model: a function of the outcomes, whatever was fitted before."""
-        due = fit_counts(len(outcomes))[-1]
+        due = draw_counts(len(outcomes))[-1]
         if due not in self._drawn:
             part = outcomes.part(0, due)
             drawn = [model.fitted(part, self._rng_of(model.law, due)) for model in self._models]
@@ -140,7 +140,7 @@ class LawAgent(CandidateAgent):
     def _account(self) -> tuple[str, int, str]:
         outcomes, populations = self._ledger.outcomes(), self._current()
         drawn = [part for population in populations for part in (population.z, np.array(population.log_evidence))]
-        return "agent", len(fit_counts(len(outcomes))), digest(self.problem.digest, *drawn)
+        return "agent", len(draw_counts(len(outcomes))), digest(self.problem.digest, *drawn)
 
     def _noise(self, candidate: int) -> float:
         """Return the standard deviation of one outcome there beyond the belief's and what it states."""

@@ -24,14 +24,14 @@ class Population:
     ----------
     z : ndarray, shape (particle, dimension)
         Parameters, as standard normal numbers before the data.
-    fit : ndarray, shape (particle,)
-        Log-likelihood of each.
+    log_likelihood : ndarray, shape (particle,)
+        Of the data, of each.
     log_evidence : float
         Logarithm of the prior mean of the likelihood; -inf when no parameter explains the data.
     """
 
     z: Array
-    fit: Array
+    log_likelihood: Array
     log_evidence: float
 
 
@@ -95,7 +95,9 @@ def reweighted(population: Population, fit: Array, rng: np.random.Generator) -> 
         Draws which particles stay.
     """
     fit = _possible(fit)
-    weight = np.where(np.isfinite(fit) & np.isfinite(population.fit), fit - population.fit, -np.inf)
+    weight = np.where(
+        np.isfinite(fit) & np.isfinite(population.log_likelihood), fit - population.log_likelihood, -np.inf
+    )
     if not np.isfinite(weight).any() or effective(weight) < _KEPT:
         return None
     kept = resampled(weight, len(weight), rng)
@@ -124,7 +126,7 @@ def restricted(
     kept = resampled(np.where(possible, 0.0, -np.inf), len(possible), rng)
     # By Bayes' rule: evidence of the part times share of the prior is evidence times share of the posterior.
     evidence = population.log_evidence + math.log(possible.mean() / max(before, 1 / len(possible)))
-    return Population(population.z[kept], population.fit[kept], evidence)
+    return Population(population.z[kept], population.log_likelihood[kept], evidence)
 
 
 def effective(log_weight: Array) -> float:

@@ -30,7 +30,7 @@ def test_a_property_that_the_image_shows_is_related():
     assert relation.p_value == pytest.approx(0.01)  # the least that 99 permutations can show
     assert found(image, values) == relation  # seeded
     assert relation.training <= 150
-    assert relation.audit <= 300
+    assert relation.held_out <= 300
 
 
 def test_two_smooth_maps_are_not_related_for_being_smooth():

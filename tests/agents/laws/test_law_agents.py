@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from probeline.agents.check import drive
-from probeline.agents.laws.agents import LawAgent, fit_counts
+from probeline.agents.laws.agents import LawAgent, draw_counts
 from probeline.agents.laws.belief import Belief, Prediction, information, mixture
 from probeline.agents.problem import grid_problem
 from probeline.agents.spec import make_agent, rebuild_agent, spec_for
@@ -117,7 +117,7 @@ def test_the_specification_is_json_and_the_log_gives_the_same_agent():
 
 def test_outcomes_in_any_portions_give_the_same_bits():
     points = [{"x": float(x), "y": float(x**3)} for x in PROBLEM.points[:23, 0]]
-    assert fit_counts(len(points))[-1] == 22  # so that both weigh a population anew
+    assert draw_counts(len(points))[-1] == 22  # so that both weigh a population anew
     at_once, one_by_one = (agent_for("sgp", law=POWER, particles=64) for _ in range(2))
     at_once.ingest(points)
     for point in points:
@@ -129,9 +129,9 @@ def test_outcomes_in_any_portions_give_the_same_bits():
 
 
 def test_fits_become_rarer():
-    assert fit_counts(0) == [0]
-    assert fit_counts(22) == [*range(21), 22]
-    assert fit_counts(200)[-2:] == [179, 196]
+    assert draw_counts(0) == [0]
+    assert draw_counts(22) == [*range(21), 22]
+    assert draw_counts(200)[-2:] == [179, 196]
 
 
 @pytest.mark.parametrize("kind", ["sgp", "hypothesis"])
