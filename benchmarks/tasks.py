@@ -63,6 +63,8 @@ class Task:
         What agents see.
     measure : callable
         ``measure(candidate) -> Scalar``; the same candidate gives the same outcome whoever asks.
+    spectrum : callable or None
+        ``spectrum(candidate) -> Measurement``: what the outcome is made of, where there is more than a number.
     truth : ndarray, shape (candidate,)
         What predictions are scored against, in the unit of the objective.
     peaks : ndarray, shape (candidate,)
@@ -90,6 +92,7 @@ class Task:
     survey_lines: int
     regret_unit: float = 1.0
     floor: float = 0.0
+    spectrum: Callable[[int], Measurement] | None = None
 
     def instrument_seconds(self, order: Sequence[int]) -> float:
         """Return what approach, survey and measuring these candidates in this order cost (s)."""
@@ -177,23 +180,24 @@ def eds_task(seed: int) -> Task:
     at = problem.pixel[:, 0], problem.pixel[:, 1]
     truth = withheld[at]
 
-    def measure(candidate: int) -> Scalar:
+    def spectrum(candidate: int) -> Measurement:
         row, column = problem.pixel[candidate]
         axes = data.axes
         served = source.served(int(row), int(column))
-        return scalarizer(Measurement(axes.kind, served, axes.dims, axes.channels, axes.coords, axes.unit), SI_KA_EV)
+        return Measurement(axes.kind, served, axes.dims, axes.channels, axes.coords, axes.unit)
 
     return Task(
         "stem-eds-particles",
         seed,
         problem,
-        measure,
+        lambda candidate: scalarizer(spectrum(candidate), SI_KA_EV),
         truth,
         uniform_filter(withheld, 3)[at],
         lambda mean: np.sqrt(np.maximum(mean, 1.0)),  # Poisson; one count where next to nothing is predicted
         data.timing,
         rows,
         floor=float(np.sqrt(truth.mean())),
+        spectrum=spectrum,
     )
 
 
@@ -214,13 +218,19 @@ def film_task(family: str, seed: int) -> Task:
     truth = open_film(options).maps(where[0], where[1])["area"] * 1e12
     scalarizer, first = get_scalarizer("loop_area"), world.exposures
 
-    def measure(candidate: int) -> Scalar:
+    def spectrum(candidate: int) -> Measurement:
         world.exposures = first + candidate  # noise belongs to the candidate, not to the order of measurements
         driver.move(*(float(v) for v in where[:, candidate]))
         found = driver.start_spectrum("switching_loop", {}).result()
         world.acts.clear()  # the film is pristine again
         shape = {name: found[name] for name in ("kind", "dims", "channels", "coords")}
-        return scalarizer(Measurement(data=found["data"] * 1e12, unit="pm", **shape))
+        return Measurement(data=found["data"] * 1e12, unit="pm", **shape)
+
+    def measure(candidate: int) -> Scalar:
+        return scalarizer(spectrum(candidate))
 
     name = f"pfm-{family.replace('_', '-')}"
-    return Task(name, seed, problem, measure, truth, truth, exact, FILM_TIMING, pixels, regret_unit=float(truth.std()))
+    unit = float(truth.std())
+    return Task(
+        name, seed, problem, measure, truth, truth, exact, FILM_TIMING, pixels, regret_unit=unit, spectrum=spectrum
+    )
