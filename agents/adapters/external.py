@@ -56,10 +56,12 @@ class ExternalAgent(MeanPredictor):
         began = perf_counter()
         asked = self._optimizer.suggest(count)
         spent = perf_counter() - began
-        if len(asked) != count:
-            raise RefusedError(f"the optimizer gave {len(asked)} of {count} points it was asked for; ask it for fewer")
         before = self._theirs.copy()
         try:
+            if len(asked) != count:
+                raise RefusedError(
+                    f"the optimizer gave {len(asked)} of {count} points it was asked for; ask it for fewer"
+                )
             with self._all_or_nothing():
                 numbers = [self._place(point) for point in asked]
         except RefusedError:

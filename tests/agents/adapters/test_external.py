@@ -148,3 +148,14 @@ def test_a_refused_call_leaves_no_trial_open():
     (adopted,) = agent.register_suggestions([{"x": 20.0, "y": 20.0}])
     agent.ingest([{"_id": adopted["_id"], "area": 1.0}])
     assert "_id" not in theirs.told[0]
+
+
+def test_points_that_are_fewer_than_asked_for_are_told_to_have_failed(problem):
+    class Sparing(Scripted):
+        def suggest(self, num_points=None):
+            return super().suggest(1)
+
+    theirs = Sparing([{"x": 42.0, "y": 57.0}])
+    with pytest.raises(RefusedError, match="gave 1 of 2 points"):
+        ExternalAgent(theirs, problem).suggest(2)
+    assert theirs.failed == ["t1"]
