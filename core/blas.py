@@ -22,7 +22,11 @@ class OneThread(ContextDecorator):
 
     def __enter__(self) -> OneThread:
         self._turn.acquire()
-        self._limits.append(threadpool_limits.wrap(limits=1, user_api="blas").__enter__())
+        try:
+            self._limits.append(threadpool_limits.wrap(limits=1, user_api="blas").__enter__())
+        except BaseException:  # also an interrupt: nobody else would ever get a turn
+            self._turn.release()
+            raise
         return self
 
     def __exit__(self, *reason: Any) -> None:
