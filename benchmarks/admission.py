@@ -62,12 +62,12 @@ def contests(seed: int) -> dict[str, dict[str, float]]:
     slow = replace(task, timing=replace(task.timing, speed=SPEED))
     return {
         "diverse": {one.name: _seen(task, _order(task, one, POINTS)) for one in DIVERSE},
-        "travel": {one.name: _regret(slow, _order(slow, one, MOST)) for one in TRAVEL},
+        "travel": {one.name: _regret(slow, _order(slow, one, MOST, SECONDS)) for one in TRAVEL},
     }
 
 
-def _order(task: Task, strategy: Strategy, points: int) -> list[int]:
-    """Return what is measured, in order; where moves cost, until the time is spent."""
+def _order(task: Task, strategy: Strategy, points: int, seconds: float = np.inf) -> list[int]:
+    """Return what is measured, in order, until points or seconds are spent."""
     options: dict[str, float] = {"seed_points": SEED_POINTS}
     if strategy.travels:
         options["travel"] = task.problem.steps[0] * 1e-9 / task.timing.speed / task.timing.spectrum_s
@@ -75,7 +75,7 @@ def _order(task: Task, strategy: Strategy, points: int) -> list[int]:
     order: list[int] = []
     for step in islice(closed_loop(agent, task.problem, task.measure), points):
         order.append(step.candidate)
-        if points == MOST and _spent(task, order) > SECONDS:
+        if _spent(task, order) > seconds:
             return order[:-1]
     return order
 
