@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..agents.problem import Problem
 from ..agents.spec import AgentSpec, make_agent, parse_spec, spec_for
 from ..core.errors import SpecError
-from .player import Player, Row, outcomes_before, rows_of
+from .player import Player, Row, chosen, outcomes_before, rows_of
 from .replaying import block_of, problem_of, recorded
 from .run import Run
 
@@ -85,8 +85,8 @@ def compare(run: Run, agent: str | Mapping[str, Any] | AgentSpec, truth: NDArray
         raise SpecError(f"truth has shape {np.shape(truth)}; give one value for each of the {len(problem)} candidates")
     player = Player(make_agent(spec, problem), problem, decisions, outcomes)
     distances, sources, agreed = [], Counter(), 0
-    for row in decisions:
-        if row["decision"] in refused or outcomes_before(row) > len(outcomes):
+    for row in chosen(decisions):
+        if row["decision"] in refused or outcomes_before(row) > player.total:
             continue
         candidate = _choice(player, problem, row)
         place = problem.points[problem.nearest(row["x"], row["y"])]

@@ -11,6 +11,7 @@ from ..agents.problem import Problem
 from .run import Run
 
 Row = Mapping[str, Any]
+CONTROL = "control"  # source of a decision that the plan took: to measure its control site again
 
 # Positions agree when they differ by less than this (nm): far below an atom, far above rounding.
 _SAME_NM = 1e-6
@@ -29,6 +30,17 @@ def outcomes_before(row: Row) -> int:
     return row["n_seen"] + row["n_failed"]
 
 
+def chosen(decisions: Sequence[Row]) -> list[Row]:
+    """Return the decisions that the agent took: all but those of the plan, for its control site."""
+    return [row for row in decisions if row["source"] != CONTROL]
+
+
+def told(decisions: Sequence[Row], outcomes: Sequence[Row]) -> list[Row]:
+    """Return the outcomes that the agent was told of: all but those without a value at the control site."""
+    control = {row["decision"] for row in decisions if row["source"] == CONTROL}
+    return [row for row in outcomes if row["decision"] not in control or row["status"] == "external"]
+
+
 class Player:
     """Feeds an agent what was recorded, in the recorded order.
 
@@ -39,19 +51,20 @@ class Player:
     problem : Problem
         What it works on.
     decisions, outcomes : sequence of mapping
-        Events of the streams ``optimization`` and ``outcome``, in order.
+        Events of the streams ``optimization`` and ``outcome``, in order. Outcomes of further decisions may be among
+        them, at the end.
     """
 
     def __init__(self, agent: Any, problem: Problem, decisions: Sequence[Row], outcomes: Sequence[Row]):
         self.agent, self._problem = agent, problem
         self._decisions = {row["decision"]: row for row in decisions}
-        self._outcomes = list(outcomes)
+        self._outcomes = told(decisions, outcomes)
         self._suggestions: dict[int, Row] = {}
         self._fed = 0
 
     @property
     def total(self) -> int:
-        """How many outcomes were recorded."""
+        """How many outcomes the agent was told of."""
         return len(self._outcomes)
 
     def feed(self, due: int | None = None) -> None:
@@ -126,12 +139,12 @@ def rebuilt(
         As for :class:`Player`.
     """
     player = Player(make(problem), problem, decisions, outcomes)
-    for row in decisions:
+    for row in chosen(decisions):
         if player.difference(row, *player.decide(row)) is not None:
             break
     else:
         return player
     player = Player(make(problem), problem, decisions, outcomes)
-    for row in decisions:
+    for row in chosen(decisions):
         player.adopt(row)
     return player

@@ -68,6 +68,8 @@ def _without_model(facts: Mapping[str, Any], agent: Mapping[str, Any]) -> str:
         return f"an audit, {drawn} to judge what was predicted there"
     if facts["source"] == "space_filling":
         return "the farthest from all others, as audits said that the predictions cannot be relied on"
+    if facts["source"] == "control":
+        return "the control site again, to see what changes with time"
     if facts["source"] == "external":
         return "it was chosen by somebody else and adopted"
     if facts["decision"] < agent["seed_points"]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..agents.problem import CandidateSpec, Problem, build_problem
 from ..core.envelope import Envelope
 from ..core.errors import DataError, SpecError
-from .player import Player, Row, outcomes_before, rebuilt, rows_of
+from .player import Player, Row, chosen, outcomes_before, rebuilt, rows_of
 from .reading import as_run
 from .run import Run
 from .surveying import admissible_pixels, survey_image
@@ -32,7 +32,7 @@ class ReplayReport:
     Attributes
     ----------
     decisions : int
-        How many were recorded.
+        How many were recorded of the agent.
     identical : int
         How many suggest the same point, counted up to the first that does not.
     bitwise : int
@@ -105,18 +105,19 @@ def replay(
 
 
 def _repeat(run: Run) -> ReplayReport:
-    decisions, outcomes = recorded(run), rows_of(run, "outcome")
+    rows, outcomes = recorded(run), rows_of(run, "outcome")
     problem, make = problem_of(run), maker_of(run)
-    player, bitwise = Player(make(problem), problem, decisions, outcomes), 0
+    player, bitwise = Player(make(problem), problem, rows, outcomes), 0
+    decisions = chosen(rows)
     for count, row in enumerate(decisions):
         due = outcomes_before(row)
-        if due > len(outcomes):
-            found = ("outcomes", due, len(outcomes))
+        if due > player.total:
+            found = ("outcomes", due, player.total)
             return ReplayReport(len(decisions), count, bitwise, _difference(row, problem, found))
         suggestion, explained = player.decide(row)
         found = player.difference(row, suggestion, explained)
         if found is not None:
-            earlier = rebuilt(make, problem, decisions[:count], outcomes)
+            earlier = rebuilt(make, problem, [r for r in rows if r["decision"] < row["decision"]], outcomes)
             scores = _scores(earlier, row, (row["candidate"], explained["candidate"]))
             return ReplayReport(len(decisions), count, bitwise, {**_difference(row, problem, found), **scores})
         replayed = {**explained, "problem_digest": problem.digest}

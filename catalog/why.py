@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..agents.problem import Problem
 from ..core.errors import LimitError
-from .player import Row, outcomes_before, rebuilt, rows_of
+from .player import Row, outcomes_before, rebuilt, rows_of, told
 from .reading import as_run
 from .reasons import reason_in_words
 from .replaying import block_of, maker_of, problem_of, recorded
@@ -118,9 +118,8 @@ def _moment(run: Run, problem: Problem, rows: Sequence[Row], row: Row) -> Moment
     player.feed(outcomes_before(row))
     belief = player.agent.posterior()
     places = {other["decision"]: problem.nearest(other["x"], other["y"]) for other in rows}
-    known = [
-        (places[out["decision"]], out) for out in outcomes[: outcomes_before(row)] if math.isfinite(out["objective"])
-    ]
+    heard = told(rows, outcomes)[: outcomes_before(row)]
+    known = [(places[out["decision"]], out) for out in heard if math.isfinite(out["objective"])]
     outcome = next((out for out in outcomes if out["decision"] == row["decision"]), None)
     maps = {name: np.asarray(belief[name], float) for name in ("mean", "std", "acquisition")}
     # What was refused may lie nowhere near a candidate; the agent meant one all the same.

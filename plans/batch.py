@@ -12,6 +12,7 @@ import bluesky.plan_stubs as bps
 import numpy as np
 from numpy.typing import NDArray
 
+from ..catalog.player import CONTROL
 from .auditing import Audits
 from .gate import Admitted, Refused
 from .overview import Scene
@@ -95,6 +96,33 @@ class Decisions:
             yield from bps.checkpoint()  # a rewind must not record the next one in its place
             yield from self._write(scene, decided, explained, stale=stale, parked=parked)
         self.count += len(rows)
+        self._batch += 1
+
+    def take_control(self, scene: Scene, site: Admitted, now: float, seen: int, failed: int) -> Plan:
+        """Plan stub: record that the control site is measured again, before anything moves; it is ``open`` then.
+
+        Parameters
+        ----------
+        scene : Scene
+            Its gate judges, footprints apart.
+        site : Admitted
+            The control site.
+        now : float
+            Instrument time (s).
+        seen, failed : int
+            Outcomes and failures that the agent knows.
+        """
+        verdict = scene.gate.again(site.candidate, scene.placement.offset(site.candidate, now))
+        decided = Decided(self.count, {"x": site.x, "y": site.y}, site.candidate, verdict)
+        explained = {
+            **dict.fromkeys(("mean", "std", "noise", "acquisition"), math.nan), **dict.fromkeys(_DIGESTS, ""),
+            "candidate": site.candidate, "source": CONTROL, "rank": 0, "n_seen": seen, "n_failed": failed, "fit": 0,
+            "suggest_seconds": 0.0, "fit_seconds": 0.0,
+        }  # fmt: skip
+        self.open = [decided]
+        yield from bps.checkpoint()
+        yield from self._write(scene, decided, explained, stale=True, parked=False)
+        self.count += 1
         self._batch += 1
 
     def go_on(self, scene: Scene, prior: Prior, suggestions: Sequence[Mapping[str, Any]], now: float) -> None:

@@ -14,12 +14,13 @@ import numpy as np
 from ..agents.ledger import TIME
 from ..agents.problem import Problem
 from ..analysis.measurement import Scalar
-from ..catalog.player import rebuilt
+from ..catalog.player import rebuilt, told
 from ..core.errors import RefusedError
 from .auditing import Audits
 from .batch import Decided, Decisions
 from .budget import check_room
 from .clock import Clock
+from .control import Control
 from .gate import Admitted, Refused
 from .maps import Maps
 from .measuring import Measuring
@@ -28,6 +29,7 @@ from .prior import NOT_BEGUN, Prior
 from .records import emit, outcome_record, progress_record
 from .resumed_agent import caught_up
 from .settings import ExploreSettings
+from .settled import status_of
 from .stopping import Stopping, out_of_time, time_left
 from .stubs import Plan
 from .tap import RunTap
@@ -82,15 +84,17 @@ class ClosedLoop:
         self._audits = Audits(settings.agent.on_miscalibrated, prior)
         self._stopping = Stopping(settings)
         self._decisions = Decisions(unit, settings, self._audits, prior)
+        self._control = Control(settings.reference_every, prior)
         self._outcomes, self._progress = outcome_record(unit), progress_record(unit)
         self._best = math.nan
-        self._done = self._settled = self._committed = self._refusals = 0
+        self._done = self._settled = self._committed = self._refusals = self._seen = self._untold = 0
         self._started = self._last_cost = 0.0
         self._begun = -1  # number of the decision whose measurement began last
         if prior is not None:
             self._best, self._last_cost = prior.best, prior.last_cost
             self._done, self._settled, self._refusals = prior.done, len(prior.outcomes), prior.refusals
-            self._committed = prior.committed
+            self._committed, self._seen = prior.committed, prior.seen
+            self._untold = self._settled - len(told(prior.decisions, prior.outcomes))
         self.reason = ""
 
     def check_budget(self) -> None:
@@ -104,7 +108,9 @@ class ClosedLoop:
         check_room(self._settings)
         spectrometer = self._instrument.spectrometer
         cost = self._instrument.link.driver.check_cost
-        cost(spectrometer.measures, spectrometer.settings(), max(self._settings.points - self._done, 0))
+        points = self._settings.points
+        times = max(points - self._done, 0) + max(self._control.count(points), 0)
+        cost(spectrometer.measures, spectrometer.settings(), times)
 
     def close(self) -> Plan:
         """End the agent's thread and close the file of its maps."""
@@ -149,6 +155,9 @@ class ClosedLoop:
         yield from self._reopen()
         following = self._ahead()
         while not over:
+            if not self._decisions.open and self._control.due(self._done):
+                over = yield from self._measure_control()
+                continue
             if not self._decisions.open:
                 yield from self._decide(following or self._worker.decide(self._count(self._done)))
                 following = self._ahead()
@@ -250,15 +259,15 @@ class ClosedLoop:
         if good:
             better = np.fmin if self._settings.agent.direction == "min" else np.fmax
             self._best = float(better(self._best, scalar.value))
-            name = self._settings.objective
-            outcome = {name: scalar.value, f"{name}_sigma": scalar.sigma, TIME: ended}
-            yield from self._learn("ingest", {**decided.suggestion, **outcome})
+            yield from self._learn("ingest", {**decided.suggestion, **self._told(scalar, ended)})
         else:
             yield from self._learn("register_failures", decided.suggestion)
         yield from self._maps.write()
-        status = "ok" if good else "abandoned" if scalar.flag == "abandoned" else "failed"
+        status = status_of(scalar, control=False)
         yield from self._record_outcome(decided, status, scalar.flag, scalar, self._last_cost, ended)
         if good:
+            self._seen += 1
+            self._control.learn(point)
             yield from self._audits.settle(decided.number, scalar.value, scalar.sigma)
             self._stopping.learn(point.candidate, scalar.value)
         self._done += 1
@@ -267,6 +276,41 @@ class ClosedLoop:
             self._maps.ask(self._worker, self._settled + 1, self._decisions.open[1:], following)
             if not self._settings.lookahead:  # otherwise they are made while the instrument measures
                 yield from self._maps.write()
+
+    def _measure_control(self) -> Plan:
+        """Measure the control site again and tell the agent; return whether the run is over."""
+        site, placement = self._control.site, self._scene.placement
+        assert site is not None  # it is due
+        began = yield from self._clock.now()
+        failed = self._settled - self._untold - self._seen
+        yield from self._decisions.take_control(self._scene, site, began, self._seen, failed)
+        (decided,) = self._decisions.open
+        self._control.measured(self._done)
+        if isinstance(decided.verdict, Refused):
+            nothing = self._measuring.nothing("refused")
+            yield from self._record_outcome(decided, "refused", decided.verdict.reason, nothing, 0.0)
+            self._untold += 1
+        else:
+            self._begun = decided.number
+            scalar, ended = yield from self._measuring.at(decided.number, site, placement)
+            self._last_cost = ended - began
+            status = status_of(scalar, control=True)
+            if status == "external":
+                yield from self._learn("ingest", {**decided.suggestion, **self._told(scalar, ended)})
+                self._seen += 1
+            else:
+                self._untold += 1
+            yield from self._record_outcome(decided, status, scalar.flag, scalar, self._last_cost, ended)
+            if status == "external":
+                yield from self._audits.settle(decided.number, scalar.value, scalar.sigma)
+        self._decisions.close(decided)
+        self._settled += 1
+        return (yield from self._finished())
+
+    def _told(self, scalar: Scalar, clock: float) -> dict[str, float]:
+        """Return an outcome as agents take it."""
+        name = self._settings.objective
+        return {name: scalar.value, f"{name}_sigma": scalar.sigma, TIME: clock}
 
     def _refuse(self, decided: Decided, verdict: Refused) -> Plan:
         self._refusals += 1
@@ -286,7 +330,7 @@ class ClosedLoop:
     def _record_outcome(
         self, decided: Decided, status: str, reason: str, scalar: Scalar, cost: float, clock: float | None = None
     ) -> Plan:
-        value = scalar.value if status == "ok" else math.nan
+        value = scalar.value if status in ("ok", "external") else math.nan
         yield from emit(
             self._outcomes, "outcome",
             decision=decided.number, status=status, reason=reason, objective=value, sigma=scalar.sigma,

@@ -42,6 +42,7 @@ def explore(
     lookahead: int = 0,
     register_every: int | None = None,
     batch: int = 1,
+    reference_every: int = 0,
     stop: dict | None = None,
     md: dict | None = None,
 ) -> Plan:
@@ -86,6 +87,9 @@ def explore(
         Measurements between two drift registrations, 0 for none; the instrument's own by default.
     batch : int
         Points that the agent decides for at once, each pending for the next. They are measured along a short path.
+    reference_every : int
+        Measurements after which the first point that gave a value is measured again, so that the agent and the record
+        know what changes with time; beyond ``points``, where no decision is open, 0 for never.
     stop : dict, optional
         End before the budget is spent, as soon as any of these holds when maps are recorded:
         ``{"improvement": 0.01}``, the best open candidate promises less than that (standard deviations of the

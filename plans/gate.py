@@ -92,18 +92,34 @@ class Gate:
             )
         free = np.where(self._blocked, np.inf, away)
         candidate = int(np.argmin(free if free.min() <= reach else away))
-        px, py = map(float, self.problem.points[candidate])
-        try:
-            self.envelope.check("x", (px + offset[0]) * 1e-9, "m")
-            self.envelope.check("y", (py + offset[1]) * 1e-9, "m")
-        except LimitError as error:
-            return Refused(str(error))
+        reachable = self.again(candidate, offset)
+        if isinstance(reachable, Refused):
+            return reachable
+        px, py = reachable.x, reachable.y
         if candidate in self._taken:
             return Refused(f"candidate {candidate} at ({px:.1f}, {py:.1f}) nm was measured before")
         if self._blocked[candidate]:
             gap, needed = self.clearance(px, py), self.problem.separation_nm
             return Refused(f"({px:.1f}, {py:.1f}) nm overlaps a footprint: {gap:.1f} nm away, {needed:.1f} nm needed")
-        return Admitted(candidate, px, py)
+        return reachable
+
+    def again(self, candidate: int, offset: tuple[float, float]) -> Admitted | Refused:
+        """Return the verdict on a candidate that may have been measured before: only whether it is within reach.
+
+        Parameters
+        ----------
+        candidate : int
+            Its number.
+        offset : tuple of float
+            Correction (nm) that would be applied for drift.
+        """
+        x, y = map(float, self.problem.points[candidate])
+        try:
+            self.envelope.check("x", (x + offset[0]) * 1e-9, "m")
+            self.envelope.check("y", (y + offset[1]) * 1e-9, "m")
+        except LimitError as error:
+            return Refused(str(error))
+        return Admitted(candidate, x, y)
 
     def clearance(self, x: float, y: float) -> float:
         """Return the distance (nm) of (x, y) to the nearest measured point; inf for none."""

@@ -133,7 +133,10 @@ def start_metadata(
             "lookahead": settings.lookahead,
             "batch": settings.batch,
             "survey": settings.survey.model_dump(mode="json"),
-            "tracking": {"register_every": settings.register_every},
+            "tracking": {
+                "register_every": settings.register_every,
+                "reference_every": settings.reference_every,
+            },
             "keys": dict(keys),
             "parent": parent,
         },

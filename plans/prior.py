@@ -13,7 +13,7 @@ import bluesky.plan_stubs as bps
 
 from ..analysis.drift import Sighting
 from ..catalog.documents import unpacked
-from ..catalog.player import Row, rows_of
+from ..catalog.player import CONTROL, Row, chosen, rows_of
 from ..catalog.run import Run
 from .records import Record, emit
 from .stubs import Plan
@@ -77,6 +77,24 @@ class Prior:
         return tuple(row for row in followed(self.decisions) if row["decision"] not in settled)
 
     @property
+    def site(self) -> Row | None:
+        """The decision whose place is the control site: the first one that gave a value."""
+        good = [outcome["decision"] for outcome in self.outcomes if outcome["status"] == "ok"]
+        return next((row for row in self.decisions if good and row["decision"] == good[0]), None)
+
+    @property
+    def controlled(self) -> int:
+        """How many measurements were made when the control site was measured last, 0 before."""
+        control = self._control
+        places = [place for place, outcome in enumerate(self.outcomes) if outcome["decision"] in control]
+        return self._done(self.outcomes[: places[-1]]) if places else 0
+
+    @property
+    def seen(self) -> int:
+        """How many values the agent was told of."""
+        return sum(outcome["status"] in ("ok", "external") for outcome in self.outcomes)
+
+    @property
     def measured(self) -> list[Row]:
         """Decisions whose measurement was made or begun, in order."""
         rows = {row["decision"]: row for row in self.decisions}
@@ -85,7 +103,7 @@ class Prior:
     @property
     def done(self) -> int:
         """Measurements that were made or begun."""
-        return _done(self.outcomes)
+        return self._done(self.outcomes)
 
     @property
     def batches(self) -> int:
@@ -94,14 +112,26 @@ class Prior:
 
     @property
     def before(self) -> tuple[Row, ...]:
-        """Outcomes of all batches but the last."""
-        last = {row["decision"] for row in self.decisions if row["batch"] == self.batches - 1}
-        return tuple(row for row in self.outcomes if row["decision"] not in last)
+        """Outcomes that were known when the agent's last batch was begun."""
+        batches = {row["decision"]: row["batch"] for row in self.decisions}
+        return tuple(row for row in self.outcomes if batches[row["decision"]] < self._last)
 
     @property
     def committed(self) -> int:
-        """Measurements that were made, begun or intended when the last batch was decided."""
-        return _done(self.before) + sum(row["batch"] == self.batches - 1 for row in self.decisions)
+        """Measurements that were made, begun or intended when the agent's last batch was decided."""
+        return self._done(self.before) + sum(row["batch"] == self._last for row in self.decisions)
+
+    @property
+    def _last(self) -> int:
+        return max((row["batch"] for row in chosen(self.decisions)), default=0)
+
+    @property
+    def _control(self) -> set[int]:
+        return {row["decision"] for row in self.decisions if row["source"] == CONTROL}
+
+    def _done(self, outcomes: Sequence[Row]) -> int:
+        """Return how many of these outcomes are those of measurements that count."""
+        return sum(row["status"] != "refused" and row["decision"] not in self._control for row in outcomes)
 
     @property
     def here(self) -> tuple[float, float] | None:
@@ -111,7 +141,7 @@ class Prior:
     @property
     def refusals(self) -> int:
         """Decisions refused in a row at the end."""
-        statuses = [row["status"] for row in self.outcomes]
+        statuses = [row["status"] for row in self.outcomes if row["decision"] not in self._control]
         return next((n for n, status in enumerate(reversed(statuses)) if status != "refused"), len(statuses))
 
     @property
@@ -168,10 +198,6 @@ class Prior:
 def followed(decisions: Sequence[Row]) -> list[Row]:
     """Return decisions in the order in which they are followed."""
     return sorted(decisions, key=lambda row: (row["batch"], row["turn"]))
-
-
-def _done(outcomes: Sequence[Row]) -> int:
-    return sum(row["status"] not in ("refused", "external") for row in outcomes)
 
 
 def clocks_of(run: Run) -> list[tuple[str, float]]:

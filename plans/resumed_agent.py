@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from ..catalog.player import Player, Row
+from ..catalog.player import Player, Row, told
 from ..core.errors import RefusedError
 from .prior import Prior
 from .worker import suggestions
@@ -47,7 +47,7 @@ def caught_up(player: Player, prior: Prior, *, ahead: int) -> Resumed:
     """
     said: list[Any] = []
     if ahead:
-        player.feed(len(prior.before))
+        player.feed(len(told(prior.decisions, prior.before)))
         with contextlib.suppress(RefusedError):  # no candidate is left: it will say so again when it is asked
             said = suggestions(player.agent, ahead)
     player.feed()

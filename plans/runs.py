@@ -224,5 +224,5 @@ def _outcomes(run: Run, *, lowest: bool) -> tuple[list[str], Any]:
     if "optimization" not in run.streams():
         return [], None
     table = decisions(run)
-    found = (table["objective"] * (-1 if lowest else 1)).dropna()
+    found = (table["objective"].where(table["status"] == "ok") * (-1 if lowest else 1)).dropna()
     return list(table["status"]), None if found.empty else table.loc[found.idxmax()]

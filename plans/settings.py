@@ -54,6 +54,8 @@ class ExploreSettings(BaseModel):
         0, or 1 to suggest while the instrument measures.
     batch : int
         Points that are decided for at once.
+    reference_every : int
+        Measurements after which the control site is measured again; 0 for never.
     register_every : int
         Measurements between two registrations to the survey; 0 for none.
     stop : dict of str to float
@@ -73,6 +75,7 @@ class ExploreSettings(BaseModel):
     lookahead: int
     register_every: int
     batch: int = 1
+    reference_every: int = 0
     stop: dict[str, float] = Field(default_factory=dict)
 
 
@@ -140,6 +143,7 @@ def resolve(
     lookahead: int,
     register_every: int | None,
     batch: int = 1,
+    reference_every: int = 0,
     stop: Mapping[str, Any] | None = None,
 ) -> ExploreSettings:
     """Return complete settings from the arguments of ``explore`` and the instrument's defaults.
@@ -163,6 +167,7 @@ def resolve(
     _whole("points", points, 1)
     _whole("seed_points", seed_points, 1)
     _whole("batch", batch, 1)
+    _whole("reference_every", reference_every, 0)
     for name, value, least in (("pixels", pixels, MIN_PIXELS), ("register_every", register_every, 0)):
         if value is not None:
             _whole(name, value, least)
@@ -190,6 +195,7 @@ def resolve(
         lookahead=lookahead,
         register_every=spec.register_every if register_every is None else register_every,
         batch=batch,
+        reference_every=reference_every,
         stop=_stop(stop or {}, made),
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..analysis.measurement import Scalar
 from ..catalog.documents import Stream
-from ..catalog.player import Row, rows_of
+from ..catalog.player import CONTROL, Row, rows_of
 from ..catalog.run import Run
 from .prior import NOT_BEGUN, Prior, clocks_of, followed, last_clock
 
@@ -57,6 +57,8 @@ def take_over(run: Run, value_of: ValueOf, *, exact: bool, destructive: bool) ->
         else:
             if destructive and not _said_not_begun(run, number):
                 outcomes.append(_abandoned(run, number, outcomes))
+            elif row["source"] == CONTROL:
+                decisions.remove(row)  # the plan will know itself that it is its turn
             break
     numbers = {row["decision"] for row in outcomes}
     drifts = [row for row in rows_of(run, "drift") if row["decision"] in numbers]
@@ -75,17 +77,24 @@ def _said_not_begun(run: Run, decision: int) -> bool:
 
 def _settled(run: Run, decision: Row, scalar: Scalar, event: Mapping[str, Any], earlier: list[Row]) -> Row:
     """Return the outcome that the process did not live to record."""
-    good = scalar.flag == "ok"
+    good, control = scalar.flag == "ok", decision["source"] == CONTROL
     clock = event["data"][run.start["probeline"]["keys"]["clock"]]
     best = earlier[-1]["best"] if earlier else math.nan
-    if good:
+    if good and not control:
         better = np.fmin if run.start["probeline"]["agent"]["direction"] == "min" else np.fmax
         best = float(better(best, scalar.value))
     return {
-        "decision": decision["decision"], "status": "ok" if good else "failed", "reason": scalar.flag,
+        "decision": decision["decision"], "status": status_of(scalar, control=control), "reason": scalar.flag,
         "objective": scalar.value if good else math.nan, "sigma": scalar.sigma, "quality": scalar.quality,
         "flag": scalar.flag, "measure_s": clock - _clock_before(run, event), "clock": clock, "best": best,
     }  # fmt: skip
+
+
+def status_of(scalar: Scalar, *, control: bool) -> str:
+    """Return the status of an outcome: of a point of the agent, or of the control site."""
+    if scalar.flag == "ok":
+        return "external" if control else "ok"
+    return "abandoned" if scalar.flag == "abandoned" else "failed"
 
 
 def _abandoned(run: Run, decision: int, earlier: list[Row]) -> Row:

@@ -120,9 +120,10 @@ class Seeds(BaseModel):
 
 
 class Tracking(BaseModel):
-    """Measurements between two registrations."""
+    """Measurements between two registrations, and between two measurements of the control site."""
 
     register_every: int
+    reference_every: int
 
 
 class ExplorationBlock(Block):

@@ -62,7 +62,8 @@ class Stopping:
         """Take the outcomes of the run before."""
         candidates = {row["decision"]: row["candidate"] for row in decisions}
         for outcome in outcomes:
-            self.learn(candidates[outcome["decision"]], outcome["objective"])
+            if outcome["status"] == "ok":
+                self.learn(candidates[outcome["decision"]], outcome["objective"])
 
     def consider(self, decision: int, maps: Mapping[str, Any], waiting: Sequence[int], *, reliable: bool) -> Plan:
         """Plan stub: record what is left to learn after so many decisions, and which criteria hold.
