@@ -1,7 +1,4 @@
-"""An agent in a file: read back, it goes on as if it had never stopped.
-
-To the bit, but for scores of a Gaussian process that need covariances of candidates (``integrated_variance``,
-``thompson``, ``novelty``): from 16 outcomes after a fit until the next one their last digits may differ.
+"""An agent in a file: read back, it goes on to the bit as if it had never stopped.
 
 A checkpoint spares fits that would be repeated; it is a cache, never the record. It is one
 safetensors file: numbers of the model as tensors, everything else as JSON in its header.

@@ -40,6 +40,8 @@ def test_a_specification_is_complete_and_names_no_device():
             "neighbours": 5,
             "kernel": "matern",
             "ard": False,
+            "drift": False,
+            "device": "cpu",
             "components": 24,
         },
     }
