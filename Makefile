@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 # One numerical thread per process: two threads on a busy two-core machine are slower than one.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test lint bench campaign clean
+.PHONY: demo test lint bench bench-record bench-peers campaign clean
 
 demo: $(VENV)/.installed
 	$(BIN)/probeline demo --catalog demo-catalog
@@ -20,9 +20,26 @@ lint: $(VENV)/.tested
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
+# Agents: docs/reference/benchmarks.md. At most 30 minutes on two idle cores.
 bench: $(VENV)/.tested
 	$(BIN)/python -m benchmarks.run_all
+
+# What the record costs: docs/reference/record-figures.md.
+bench-record: $(VENV)/.tested
 	$(BIN)/python -m benchmarks.record_figures
+
+PEERS := $(patsubst benchmarks/peers/%.txt,.venv-peers/%/.installed,$(wildcard benchmarks/peers/*.txt))
+
+# Ours beside AtomAI, gpax and BoTorch, each in an environment of its own.
+bench-peers: $(VENV)/.tested $(PEERS)
+	$(BIN)/python -m benchmarks.peers.run
+
+# Exactly what is listed: AtomAI asks for a torchvision that replaces the CPU build of torch.
+.venv-peers/%/.installed: benchmarks/peers/%.txt
+	$(PYTHON) -m venv .venv-peers/$*
+	grep ^torch== $< | xargs --no-run-if-empty .venv-peers/$*/bin/pip install --quiet
+	.venv-peers/$*/bin/pip install --quiet --no-deps --requirement $<
+	touch $@
 
 # Explorations killed at two hundred moments, and paused, stopped and aborted at every message.
 campaign: $(VENV)/.tested
@@ -41,4 +58,4 @@ $(VENV)/.tested: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-catalog build dist *.egg-info
+	rm -rf $(VENV) .venv-peers demo-catalog build dist *.egg-info

@@ -3,8 +3,7 @@
 12 769 candidates with patches of 15 x 15 pixels from a structured random field, one thread.
 ``worst`` is suggest plus ingest right after an outcome with which the hyper-parameters are due,
 ``usual`` without, ``mean`` over all decisions from one fit to the next, ``pending`` with one suggestion
-still open (lookahead 1), ``MB`` the peak memory of the whole process. ``BoTorch`` decides by the same
-kernel on the same features in the same run.
+still open (lookahead 1), ``MB`` the peak memory of the whole process. Others beside them: ``benchmarks/peers``.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.ndimage import gaussian_filter
 
+from probeline.agents.base import seed_order
 from probeline.agents.gaussian.agents import fit_counts
 from probeline.agents.problem import CandidateSpec, Problem, build_problem
 from probeline.agents.protocols import Agent
@@ -28,7 +28,6 @@ from probeline.agents.spec import make_agent, spec_for
 
 PIXELS = 127  # 113 x 113 candidates inside a margin of 7 pixels
 AGENTS = ("random", "space_filling", "greedy_channel", "gp", "patch_gp", "dkl")
-PEER = "BoTorch"
 
 
 def field(channels: int, seed: int = 0) -> tuple[Problem, np.ndarray]:
@@ -66,10 +65,6 @@ def look_ahead(agent: Agent, truth: np.ndarray) -> float:
 def measure(kind: str, goal: str, channels: int, measured: int) -> dict[str, float]:
     """Return CPU-seconds of one decision at ``measured`` outcomes, by situation, and the peak memory (MB)."""
     problem, truth = field(channels)
-    if kind == PEER:
-        from benchmarks.peer import decide as botorch_decide  # whose import would count as memory of ours
-
-        return {**botorch_decide(problem, truth, measured), "MB": peak_mb()}
     due, after = [count for count in fit_counts(3 * measured) if count >= measured][:2]
     began = time.process_time()
     agent = make_agent(spec_for(kind, goal, {"seed_points": due - 1}), problem)
@@ -89,6 +84,18 @@ def measure(kind: str, goal: str, channels: int, measured: int) -> dict[str, flo
     return {**spent, "MB": peak_mb()}
 
 
+def cold(kind: str, goal: str, channels: int, measured: int) -> float:
+    """Return CPU-seconds of a new agent's first decision, features included, when it is told ``measured`` outcomes."""
+    problem, truth = field(channels)
+    told = seed_order(problem, 0)[:measured]
+    places = [dict(zip(problem.dofs, place.tolist(), strict=True)) for place in problem.points[told]]
+    began = time.process_time()
+    agent = make_agent(spec_for(kind, goal, {"seed_points": 1}), problem)
+    agent.ingest([{**place, "value": float(value)} for place, value in zip(places, truth[told], strict=True)])
+    agent.posterior()
+    return time.process_time() - began
+
+
 def peak_mb() -> float:
     """Return the largest memory (MB) that this process has had."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -99,15 +106,14 @@ def main() -> None:
     parser.add_argument("--measured", type=int, nargs="+", default=[20, 100, 200])
     parser.add_argument("--channels", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--goal", default="optimum")
-    parser.add_argument("--agents", nargs="+", default=[*AGENTS, PEER])
+    parser.add_argument("--agents", nargs="+", default=list(AGENTS))
     given = parser.parse_args()
     names = ("start", "worst", "usual", "mean", "pending", "MB")
     table = Table("agent", "ch.", "n", *names, title="CPU s per decision")
     with one_by_one() as pool:
         for channels, kind, measured in itertools.product(given.channels, given.agents, given.measured):
             cost = pool.submit(measure, kind, given.goal, channels, measured).result()
-            cells = [f"{cost[name]:.3g}" if name in cost else "-" for name in names]
-            table.add_row(kind, str(channels), str(measured), *cells)
+            table.add_row(kind, str(channels), str(measured), *(f"{cost[name]:.3g}" for name in names))
     Console().print(f"goal {given.goal}, {(PIXELS - 14) ** 2} candidates")
     Console().print(table)
 
