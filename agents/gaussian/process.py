@@ -2,7 +2,7 @@
 
 Exact and incremental: an outcome costs one pass over what is already known, where GPyTorch and
 BoTorch factorise and predict afresh. They are the reference in the tests and the peer in
-``benchmarks/agent_speed.py``.
+``benchmarks/peers``.
 """
 
 from __future__ import annotations
