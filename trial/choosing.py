@@ -172,7 +172,7 @@ def _check_pixel(image: Image, what: Image | Spectra) -> None:
             if not abs(factor * own - wanted) <= ROUNDING * wanted:
                 raise DataError(
                     f"image {image.name!r} has pixels of {own:.4g} nm and covers another frame than the map, with "
-                    f"{wanted:.4g} nm: {factor * own:.4g} nm would fit; crop and resample it, or give --pixel-nm if "
+                    f"{wanted:.4g} nm: {wanted / factor:.4g} nm would fit; crop and resample it, or give --pixel-nm if "
                     "a file is wrong"
                 )
 
