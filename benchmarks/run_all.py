@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import probeline
 
-from . import functions, trial_nulls
+from . import functions, spectra, trial_nulls
 from .admission import contests
 from .law_toy import toy_courses
 from .page import make_sections, render
@@ -26,7 +26,7 @@ from .work import Done, Part, do_all
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "reference" / "benchmarks.md"
 PROCESSES = 2
-ANEW = 110  # beyond the first seed: functions, laws and nulls were shown with seeds up to 199 before
+ANEW = 110  # beyond the first seed, where the parts begin of which some were shown with seeds up to 199
 
 
 def make_parts(first: int, seeds: int) -> list[Part]:
@@ -36,6 +36,7 @@ def make_parts(first: int, seeds: int) -> list[Part]:
         Part("loops", jobs(first, seeds), run_job),
         Part("functions", functions.pieces(anew, max(2, 2 * seeds // 3)), functions.regrets),
         Part("admission", range(first, first + seeds), contests),
+        Part("spectra", spectra.pieces(anew, max(2, 2 * seeds // 3)), spectra.scores),
         Part("laws", range(anew, anew + 10 * seeds // 3), toy_courses),
         Part("nulls", trial_nulls.pieces(anew, 3 * seeds // 2), trial_nulls.reported),
     ]
@@ -73,7 +74,7 @@ def main() -> None:
         for table in section.tables:
             table.show(console)
     if given.development is None:
-        anew = f"test functions, laws and worlds without a relation: from {first + ANEW}"
+        anew = f"test functions, spectra, laws and worlds without a relation: from {first + ANEW}"
         PAGE.write_text(render(sections, f"Seeds {first} to {first + seeds - 1} ({anew})"))
         console.print(f"written: {PAGE}")
 

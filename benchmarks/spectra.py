@@ -1,10 +1,10 @@
 """Whole spectra from a few of them: Gaussian processes with and without a net, beside what is trivial.
 
-Run from the root of the repository: ``python -m benchmarks.spectra``. Spectra are learned at random candidates
-and predicted at 300 others, where they are compared with what is measured there, noise and all: loops of the twin
-(off field, last cycle), and X-ray counts below 4 keV, four channels summed. ``mean`` predicts the mean spectrum,
-``line`` a straight line through the raw channels at the candidate for every channel of the spectrum (ridge
-regression), ``neighbours`` the three measured ones whose patches look most alike.
+Part of ``make bench``; alone, ``python -m benchmarks.spectra`` runs on development seeds. Spectra are learned at
+random candidates and predicted at 300 others, where they are compared with what is measured there, noise and all:
+loops of the twin (off field, last cycle), and X-ray counts below 4 keV, four channels summed. ``mean`` predicts the
+mean spectrum, ``line`` a straight line through the raw channels at the candidate for every channel of the spectrum
+(ridge regression), ``neighbours`` the three measured ones whose patches look most alike.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from probeline.analysis.loops import select_loop
 from probeline.analysis.measurement import Measurement
 
 from .claims import difference
+from .suite import DEVELOPMENT_SEED
 from .tables import Table, interval, number, spread
-from .tasks import Task, make_task
+from .tasks import Task, is_locked, make_task
 from .work import Part, do_all, results
 
 Array = NDArray[np.float64]
@@ -35,8 +36,14 @@ SIZES = (30, 80, 160)
 TEST = 300
 AGENTS = ("gp", "patch_gp", "dkl")
 METHODS = ("mean", "line", "neighbours", *AGENTS)
-FIRST_SEED, SEEDS = 200, 20
+SEEDS = 20
 HIGHEST_EV, SUMMED = 4000.0, 4
+
+
+def pieces(first: int, seeds: int) -> list[tuple[str, int]]:
+    """Return all tasks with all seeds; locked ones on reported seeds only."""
+    tasks = [task for task in TASKS if first < DEVELOPMENT_SEED or not is_locked(task)]
+    return [(task, seed) for task in tasks for seed in range(first, first + seeds)]
 
 
 def vector(found: Measurement) -> Array:
@@ -109,22 +116,22 @@ def _simple(method: str) -> Callable[[Task, NDArray[np.int64], Array, NDArray[np
     return {"line": line, "neighbours": neighbours}[method]
 
 
-def spectra_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+def spectra_table(found: Sequence[Sequence[Mapping[str, Any]]]) -> Table:
     """Return mean errors, and those of each method less those of ``dkl``, paired by seed."""
-    lines = []
+    rows, lines = [row for part in found for row in part], []
     for task in TASKS:
         for size in SIZES:
             of = {m: [r for r in rows if (r["task"], r["size"], r["method"]) == (task, size, m)] for m in METHODS}
             if not of["dkl"]:
                 continue
             net = np.array([row["rmse"] for row in of["dkl"]])
-            for method, found in of.items():
-                error = np.array([row["rmse"] for row in found])
-                covered = float(np.mean([row["coverage"] for row in found]))
+            for method, own in of.items():
+                error = np.array([row["rmse"] for row in own])
+                covered = float(np.mean([row["coverage"] for row in own]))
                 against = "" if method == "dkl" else interval(difference(error, net))
                 shown = "" if np.isnan(covered) else f"{covered:.2f}"
-                cost = number(float(np.mean([row["cpu_s"] for row in found])), 2)
-                lines.append((task, str(size), method, str(len(found)), spread(error.tolist()), against, shown, cost))
+                cost = number(float(np.mean([row["cpu_s"] for row in own])), 2)
+                lines.append((task, str(size), method, str(len(own)), spread(error.tolist()), against, shown, cost))
     header = ("task", "spectra", "method", "seeds", "RMSE", "less dkl [95 %]", "coverage of 90 %", "CPU s")
     return Table("Spectra predicted where none was measured", header, tuple(lines))
 
@@ -133,14 +140,10 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
-    parser.add_argument("--tasks", nargs="+", default=TASKS)
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
-    seeds = range(given.first_seed, given.first_seed + given.seeds)
-    part = Part("spectra", [(task, seed) for task in given.tasks for seed in seeds], scores)
-    found = results(list(do_all([part], given.processes)), part.name)
-    spectra_table([row for rows in found for row in rows]).show(Console(width=140))
+    part = Part("spectra", pieces(DEVELOPMENT_SEED, given.seeds), scores)
+    spectra_table(results(list(do_all([part], given.processes)), part.name)).show(Console(width=140))
 
 
 if __name__ == "__main__":

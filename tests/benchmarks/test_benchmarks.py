@@ -25,6 +25,7 @@ from benchmarks.loops import ANY_GOAL, AUDITED, REGRESSION, SEED_POINTS, Record,
 from benchmarks.nulls import check_relation
 from benchmarks.page import Section, cost_table, render
 from benchmarks.run_all import make_parts
+from benchmarks.spectra import METHODS, pieces, spectra_table
 from benchmarks.suite import BUDGETS, FIRST_SEED, PUBLISHED, Job, entries_of, jobs
 from benchmarks.tables import Table, number, rate, spread
 from benchmarks.task_tables import lost_table, task_table
@@ -241,13 +242,27 @@ def test_results_are_kept_in_order_and_not_done_again(tmp_path):
 
 
 def test_a_run_has_at_least_thirty_pairs_and_a_hundred_toys():
-    pieces = {part.name: part.pieces for part in make_parts(FIRST_SEED, 30)}
-    assert isinstance(pieces["loops"][0], Job)
-    assert len(pieces["admission"]) == 30
-    assert len(pieces["laws"]) == 100
-    assert len({seed for _, seed in pieces["functions"]}) == 20
-    assert min(pieces["laws"]) >= 200  # seeds below were shown before
-    assert {name for name, _ in pieces["nulls"]} >= {"twin, trend only (null_trend)"}
+    of = {part.name: part.pieces for part in make_parts(FIRST_SEED, 30)}
+    assert isinstance(of["loops"][0], Job)
+    assert len(of["admission"]) == 30
+    assert len(of["laws"]) == 100
+    assert len({seed for _, seed in of["functions"]}) == 20
+    assert len({seed for _, seed in of["spectra"]}) == 20
+    assert min(of["laws"]) >= 200  # seeds below were shown before
+    assert {name for name, _ in of["nulls"]} >= {"twin, trend only (null_trend)"}
+
+
+def test_spectra_are_compared_with_those_of_the_net():
+    def rows(seed, **errors):
+        common = {"task": "pfm-mixed", "size": 30, "seed": seed, "cpu_s": 0.1}
+        return [{**common, "method": method, "rmse": errors.get(method, 3.0), "coverage": 0.9} for method in METHODS]
+
+    table = spectra_table([rows(0, dkl=1.0, patch_gp=2.0), rows(1, dkl=2.0, patch_gp=3.0)])
+    by_method = {row[2]: row for row in table.rows}
+    assert by_method["patch_gp"][5] == "+1 [+1, +1]"
+    assert by_method["dkl"][5] == ""
+    assert all(not is_locked(task) for task, _ in pieces(1000, 1))
+    assert any(is_locked(task) for task, _ in pieces(200, 1))
 
 
 def test_tables_are_markdown():
