@@ -75,8 +75,8 @@ def make_sections(done: Sequence[Done], parts: Sequence[Part], first_seed: int) 
         Section("What audits cost", "", [audit_table(records)]),
         Section("Strategies beside the default", "", admission_tables(results(done, "admission"))),
         Section("Test functions", "", [function_table(results(done, "functions"))]),
-        Section("Whole spectra", "What `catalog.predict_spectra` does: [how](../how-to/predict-spectra.md). RMSE in pm, "
-                "or in counts, of spectra that are noisy themselves.", [spectra_table(results(done, "spectra"))]),
+        Section("Whole spectra", "What `catalog.predict_spectra` does: [how](../how-to/predict-spectra.md). RMSE in "
+                "pm, or in counts, of spectra that are noisy themselves.", [spectra_table(results(done, "spectra"))]),
         Section("Which law holds", "All rules and worlds: [hypotheses](hypotheses.md).",
                 [toy_table(results(done, "laws"))]),
         Section("Worlds without a relation", "What `probeline trial` says of them: [try your data]"
