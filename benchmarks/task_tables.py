@@ -31,7 +31,7 @@ def task_table(records: Sequence[Record], task: str, first_seed: int) -> Table:
     floor = f"; no RMSE can fall below about {number(made.floor)}" if made.floor else ""
     states = f"; noise of an outcome {number(float(noise))}" if noise else ""
     size = f"{len(made.problem)} candidates; the best 1 % are {len(made.best)}"
-    title = f"{labelled(task)}: {size} in {made.regions.max()} regions on seed {first_seed}{states}{floor}"
+    title = f"{labelled(task)}: {size} in {made.regions.max()} region(s) on seed {first_seed}{states}{floor}"
     header = ("agent", "goal", "n", "seeds", "regret", "regret of recommended", "best 1 %", "distinct optima",
               "RMSE", "NLPD", "coverage of the truth", "coverage of outcomes", "CPU s per decision",
               "instrument s")  # fmt: skip
