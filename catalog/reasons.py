@@ -145,6 +145,7 @@ def _away(near: Mapping[str, Any]) -> str:
 _WITHOUT = {
     "refused": "Nothing was measured: it was refused, because",
     "abandoned": "It was not measured to its end:",
+    "not_begun": "Nothing was measured, because its turn did not come:",
     "failed": "It was measured, but no value came of it:",
 }
 
@@ -155,9 +156,10 @@ def _came_of_it(facts: Mapping[str, Any], unit: str, *, ended: bool) -> str:
         return "Nothing came of it: the run ended first." if ended else "What came of it is not recorded yet."
     if outcome["reason"] == "not_measured":
         return "No value came of it: the replayed data have none there."
-    if outcome["status"] in _WITHOUT:
-        flag = outcome["status"] == "failed"  # else it is a sentence
-        return f"{_WITHOUT[outcome['status']]} {outcome['reason'].replace('_', ' ') if flag else outcome['reason']}."
+    ending = "not_begun" if outcome.get("flag") == "not_begun" else outcome["status"]
+    if ending in _WITHOUT:
+        flag = ending == "failed"  # else it is a sentence
+        return f"{_WITHOUT[ending]} {outcome['reason'].replace('_', ' ') if flag else outcome['reason']}."
     text = f"It gave {_value(outcome, unit)}"
     if facts["mean"] is None or not facts["std"]:
         return f"{text}."

@@ -146,7 +146,8 @@ def _facts(run: Run, problem: Problem, moment: Moment) -> dict[str, Any]:
         away = np.sqrt(((problem.patches - problem.patches[chosen]) ** 2).mean(axis=(1, 2, 3)))
         facts["most_alike"] = _nearest(moment, away, "difference")
     if moment.outcome is not None:
-        facts["outcome"] = {name: _finite(moment.outcome[name]) for name in ("status", "reason", "objective", "sigma")}
+        names = ("status", "reason", "flag", "objective", "sigma")
+        facts["outcome"] = {name: _finite(moment.outcome[name]) for name in names}
     return facts
 
 

@@ -235,7 +235,7 @@ class ClosedLoop:
         for decided in list(self._decisions.open):
             yield from bps.checkpoint()
             yield from self._learn("register_failures", decided.suggestion)
-            status, reason = "abandoned", f"the run ended before its turn: {self.reason}"
+            status, reason = "abandoned", self.reason
             if isinstance(decided.verdict, Refused):
                 status, reason = "refused", decided.verdict.reason
             yield from self._record_outcome(decided, status, reason, self._measuring.nothing(NOT_BEGUN), 0.0)

@@ -131,7 +131,8 @@ class Prior:
 
     def _done(self, outcomes: Sequence[Row]) -> int:
         """Return how many of these outcomes are those of measurements that count."""
-        return sum(row["status"] != "refused" and row["decision"] not in self._control for row in outcomes)
+        control = self._control
+        return sum(row["status"] != "refused" and row["decision"] not in control for row in outcomes)
 
     @property
     def here(self) -> tuple[float, float] | None:
@@ -141,7 +142,8 @@ class Prior:
     @property
     def refusals(self) -> int:
         """Decisions refused in a row at the end."""
-        statuses = [row["status"] for row in self.outcomes if row["decision"] not in self._control]
+        control = self._control
+        statuses = [row["status"] for row in self.outcomes if row["decision"] not in control]
         return next((n for n, status in enumerate(reversed(statuses)) if status != "refused"), len(statuses))
 
     @property

@@ -133,7 +133,7 @@ def test_what_was_refused_was_not_measured(troubled):
 
 
 def test_what_ended_early_is_said(troubled):
-    assert why(troubled[0], 6).text.endswith("It was not measured to its end: the lights went out.")
+    assert why(troubled[0], 6).text.endswith("because its turn did not come: the lights went out.")
 
 
 def test_what_was_taken_over_is_said(troubled):
