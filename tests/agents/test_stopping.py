@@ -40,3 +40,13 @@ def test_without_a_model_or_an_open_candidate_nothing_is_said():
     assert left_to_learn(believed(np.zeros(5), np.full(5, np.nan)), [0, 1], [0.0, 1.0], "max") is None
     maps = {**believed(np.zeros(5), np.ones(5)), "acquisition": np.full(5, np.nan)}
     assert left_to_learn(maps, [0, 1], [0.0, 1.0], "max") is None
+
+
+def test_what_waits_to_be_measured_is_open():
+    """The candidate that was just judged the best is closed to the agent, and nothing was learned there yet."""
+    maps = believed([0.0, 1.0, 9.0, 2.0, 2.0], np.ones(5))
+    maps["acquisition"] = np.array([np.nan, np.nan, np.nan, 1.0, 1.0])  # candidate 2 waits
+    without, with_it = (left_to_learn(maps, [0, 1], [0.0, 1.0], "max", waiting) for waiting in ([], [2]))
+    assert with_it.improvement == pytest.approx(8.0 / 0.5)
+    assert without.improvement < 4
+    assert np.isnan(maps["acquisition"][2])  # the map itself stays as it was
