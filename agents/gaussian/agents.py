@@ -44,7 +44,7 @@ class SurrogateOptions(ScoreOptions):
         otherwise one for all surroundings and one for the place.
     drift : bool
         Part of every outcome changes with the time it was measured at, as repeated measurements of a control
-        site show. Predictions are then for the moment of the last outcome.
+        site show. Predictions are then for the moment at which the next outcome is due.
     device : {"cpu", "cuda"}
         Where what has the size of the candidates is computed. Results differ by rounding.
     """
@@ -206,7 +206,7 @@ class SurrogateAgent(CandidateAgent):
             return None
         outcomes = self._ledger.outcomes()
         if self._conditioned and self._conditioned[0] is self._fit:
-            belief = self._model.updated(self._conditioned[1], outcomes, self._fit)
+            belief = self._model.updated(self._conditioned[1], outcomes, self._fit, self._joint)
         else:
             self._conditioned = self._believed = None  # large, and of no more use
             belief = self._model.condition(outcomes, self._fit, self._joint)

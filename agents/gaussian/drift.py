@@ -20,7 +20,7 @@ class Drift:
     variance : float
         In units of the outcomes' variance.
     scale : float
-        Over which it changes, in units of the time that the outcomes of the fit span.
+        Over which it changes (s).
     """
 
     variance: float
@@ -41,8 +41,8 @@ def drifting(first: Tensor, second: Tensor, variance: Tensor, scale: Tensor) -> 
     return variance * (1 + stretched) * (-stretched).exp()
 
 
-def moments(time: NDArray[np.float64], count: int) -> Tensor:
-    """Return times (s) as shares of what the first ``count`` of them span, shape (time,).
+def seconds(time: NDArray[np.float64]) -> Tensor:
+    """Return times (s) from the first known one on, shape (time,).
 
     An unknown time (NaN) is taken to be that of the outcome before, or of the first known one.
     """
@@ -50,6 +50,15 @@ def moments(time: NDArray[np.float64], count: int) -> Tensor:
     if not len(known):
         return torch.zeros(len(time), dtype=torch.float64)
     latest = np.searchsorted(known, np.arange(len(time)), side="right") - 1
-    filled = time[known[np.maximum(latest, 0)]]
-    span = float(np.ptp(filled[:count]))
-    return torch.as_tensor((filled - filled[0]) / (span or 1.0))
+    return torch.as_tensor(time[known[np.maximum(latest, 0)]] - time[known[0]])
+
+
+def span_of(time: Tensor) -> float:
+    """Return how long (s) outcomes took; 1 where all came at once."""
+    return float(time.max() - time.min()) or 1.0
+
+
+def next_moment(time: Tensor) -> Tensor:
+    """Return when the next outcome is to be expected (s), shape (1,): as long after the last as is usual."""
+    usual = time.diff().clamp_min(0.0).median() if len(time) > 1 else torch.zeros(()).double()
+    return time[-1:] + usual

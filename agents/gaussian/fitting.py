@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,11 @@ class Hyper:
     mean: float
     net: Warp | None
     drift: Drift | None = None
+
+    def lasting(self, span: float) -> Hyper:
+        """Return these for times in seconds, where the drift's was one of ``span`` seconds."""
+        drift = self.drift and Drift(self.drift.variance, self.drift.scale * span)
+        return replace(self, drift=drift)
 
     def compared(self, table: Tensor) -> Tensor:
         """Return features as they are compared, same shape."""
@@ -120,7 +125,7 @@ class _Parameters:
         return cls(*theta.split(sizes))
 
     def hypers(self, net: Warp | None) -> list[Hyper]:
-        """Return the hyper-parameters of each output."""
+        """Return the hyper-parameters of each output; the time scale of the drift is one of the training's times."""
         drift = Drift(*self.drift.exp().tolist()) if len(self.drift) else None
         pairs = zip(self.noise.exp().tolist(), self.mean.tolist(), strict=True)
         return [Hyper(self.scales.exp(), noise, mean, net, drift) for noise, mean in pairs]

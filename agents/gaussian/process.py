@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ...core.digest import digest
 from ..ledger import Outcomes
-from .drift import Drift, moments
+from .drift import Drift, next_moment, seconds, span_of
 from .features import Features
 from .fitting import Hyper, Training, fit, initial
 from .kernels import Warp
@@ -206,7 +206,7 @@ class GaussianProcess:
     steps : int
         Adam steps for the net.
     drifts : bool
-        Part of every outcome changes with time; beliefs are about the moment of the last outcome.
+        Part of every outcome changes with time; beliefs are about the moment at which the next one is due.
     device : str
         Of torch, for what has the size of the candidates; hyper-parameters are always fitted on the processor.
     """
@@ -258,18 +258,20 @@ class GaussianProcess:
         """
         scalings, used = [Scaling.of(of.value) for of in outputs], [of.thinned(FIT_OUTCOMES) for of in outputs]
         first, count = used[0], len(outputs[0])
+        time = seconds(first.time)
+        span = span_of(time)
         training = Training(
             self._table[torch.as_tensor(first.index)],
             self._kernel,
             torch.stack([scaling.target(of) for scaling, of in zip(scalings, used, strict=True)], 1),
             scalings[0].noise(first),
-            moments(first.time, len(first)) if self._drifts else None,
+            time / span if self._drifts else None,
         )
         try:
             found, ok = fit(training, self._net() if self._net else None, self._steps), True
         except torch.linalg.LinAlgError:  # pyright: ignore[reportPrivateImportUsage]
             found, ok = initial(training, self._net() if self._net else None), False
-        return [Fit(hyper, scaling, count, ok) for hyper, scaling in zip(found, scalings, strict=True)]
+        return [Fit(hyper.lasting(span), scaling, count, ok) for hyper, scaling in zip(found, scalings, strict=True)]
 
     def stored_fit(self, values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Fit:
         """Return a fit from what :meth:`Fit.stored` gave.
@@ -319,7 +321,7 @@ class GaussianProcess:
             Candidates whose covariance with all others will be asked for.
         """
         if fit.hyper.drift is not None:
-            return self._by_now(outcomes, fit, fit.hyper.drift)
+            return self._by_then(outcomes, fit, fit.hyper.drift, joint)
         first = outcomes.part(0, fit.count)
         prior = self._prior(fit)
         given = exactly if len(first) * len(prior) <= EXACT_NUMBERS else through_places
@@ -328,24 +330,27 @@ class GaussianProcess:
             belief.covariance(joint)
         return belief.extended(outcomes.part(fit.count, len(outcomes)))
 
-    def updated(self, belief: Belief, outcomes: Outcomes, fit: Fit) -> Belief:
+    def updated(self, belief: Belief, outcomes: Outcomes, fit: Fit, joint: NDArray[np.int64] | None = None) -> Belief:
         """Return the belief after ``outcomes`` from that after the first of them."""
         new = outcomes.part(len(belief.outcomes), len(outcomes))
         if fit.hyper.drift is None or not len(new):
             return belief.extended(new)
-        return self._by_now(outcomes, fit, fit.hyper.drift)
+        return self._by_then(outcomes, fit, fit.hyper.drift, joint)
 
-    def _by_now(self, outcomes: Outcomes, fit: Fit, drift: Drift) -> Belief:
-        """Return the belief about the moment of the last outcome."""
+    def _by_then(self, outcomes: Outcomes, fit: Fit, drift: Drift, joint: NDArray[np.int64] | None) -> Belief:
+        """Return the belief about the moment at which the next outcome is due."""
         kept = max(1, EXACT_NUMBERS // len(self._table))
         latest = outcomes.part(max(0, len(outcomes) - kept), len(outcomes))
-        time = moments(outcomes.time, fit.count)[-len(latest) :]
+        time = seconds(outcomes.time)[-len(latest) :]
         ageing = Ageing(
-            (drift.between(time[-1:], time)[0] - drift.variance).to(self._device),
+            (drift.between(next_moment(time), time)[0] - drift.variance).to(self._device),
             (drift.between(time, time) - drift.variance).to(self._device),
         )
         prior = self._prior(fit, drift.variance)
-        return Belief(fit, latest, exactly(prior, latest.index, *self._told(latest, fit), ageing))
+        belief = Belief(fit, latest, exactly(prior, latest.index, *self._told(latest, fit), ageing))
+        if joint is not None:
+            belief.covariance(joint)
+        return belief
 
     def _prior(self, fit: Fit, common: float = 0.0) -> Prior:
         table = fit.hyper.compared(self._table).to(self._device)

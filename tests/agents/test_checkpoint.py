@@ -74,6 +74,7 @@ def test_covariances_are_restored_to_the_bit_long_after_a_fit(tmp_path, goal, dr
     problem = small_problem(pixels=18)
     agent = agent_on(problem, "gp", goal, drift=drift)
     run(agent, problem, 140)  # fitted after 123 outcomes; single columns were put together since
+    agent.suggest(20)
     save_checkpoint(agent, tmp_path / "a.ckpt")
     again = load_checkpoint(tmp_path / "a.ckpt", problem)
     np.testing.assert_array_equal(agent.posterior()["acquisition"], again.posterior()["acquisition"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from probeline.agents.gaussian.drift import Drift, moments
+from probeline.agents.gaussian.drift import Drift, next_moment, seconds
 from probeline.agents.gaussian.features import build_features
 from probeline.agents.gaussian.process import Fit, GaussianProcess, Hyper, Scaling
 from probeline.agents.ledger import Outcomes
@@ -21,7 +21,7 @@ def case():
     index = np.append(rng.permutation(len(problem))[:20], [5, 5, 5])
     time = np.sort(rng.uniform(1e4, 2e4, len(index)))
     outcomes = Outcomes(index, rng.normal(size=len(index)), np.full(len(index), 0.1), time)
-    hyper = Hyper(torch.tensor([0.4]).double(), 0.01, 0.2, None, Drift(0.5, 0.3))
+    hyper = Hyper(torch.tensor([0.4]).double(), 0.01, 0.2, None, Drift(0.5, 3000.0))
     return problem, process, outcomes, Fit(hyper, Scaling(0.0, 1.0), 15, True)
 
 
@@ -35,30 +35,21 @@ def by_hand(problem, outcomes, at):
         return (1 + np.sqrt(3) * r) * np.exp(-np.sqrt(3) * r)
 
     place = problem.coordinates
-    time = (outcomes.time - outcomes.time[0]) / np.ptp(outcomes.time[:15])
+    time, then = outcomes.time, outcomes.time[-1] + np.sort(np.diff(outcomes.time))[(len(outcomes) - 2) // 2]
     known = matern52(np.linalg.norm(place[outcomes.index][:, None] - place[outcomes.index], axis=2) / 0.4)
-    known += 0.5 * matern32(np.abs(time[:, None] - time) / 0.3) + np.eye(len(time)) * (0.1**2 + 0.01)
+    known += 0.5 * matern32(np.abs(time[:, None] - time) / 3000) + np.eye(len(time)) * (0.1**2 + 0.01)
     cross = matern52(np.linalg.norm(place[at][:, None] - place[outcomes.index], axis=2) / 0.4)
-    cross += 0.5 * matern32(np.abs(time[-1] - time) / 0.3)
+    cross += 0.5 * matern32((then - time) / 3000)
     mean = 0.2 + cross @ np.linalg.solve(known, outcomes.value - 0.2)
     return mean, 1.5 - np.sum(cross * np.linalg.solve(known, cross.T).T, axis=1)
 
 
-def test_belief_is_the_sum_of_a_map_and_a_drift_now(case):
+def test_belief_is_the_sum_of_a_map_and_a_drift_then(case):
     problem, process, outcomes, fit = case
     belief = process.condition(outcomes, fit)
     mean, variance = by_hand(problem, outcomes, np.arange(len(problem)))
     np.testing.assert_allclose(belief.mean, mean, atol=1e-6)
     np.testing.assert_allclose(belief.variance, variance, atol=1e-6)
-
-
-def test_one_more_outcome_at_the_same_moment_is_taken_in_exactly(case):
-    _, process, outcomes, fit = case
-    again = Outcomes(np.array([40]), np.array([1.0]), np.array([0.1]), outcomes.time[-1:])
-    together = process.condition(outcomes.followed_by(again), fit)
-    one_by_one = process.condition(outcomes, fit).extended(again)
-    np.testing.assert_allclose(one_by_one.mean, together.mean, atol=1e-6)
-    np.testing.assert_allclose(one_by_one.variance, together.variance, atol=1e-6)
 
 
 def test_outcomes_in_portions_give_the_same_bits(case):
@@ -75,8 +66,17 @@ def test_the_oldest_outcomes_are_forgotten_where_memory_ends(case, monkeypatch):
 
 def test_unknown_times_are_those_of_the_outcome_before():
     nan = np.nan
-    np.testing.assert_allclose(moments(np.array([nan, 10.0, nan, 20.0, 40.0]), 4), [0, 0, 0, 1, 3])
-    np.testing.assert_array_equal(moments(np.array([nan, nan]), 2), [0, 0])
+    time = seconds(np.array([nan, 10.0, nan, 20.0, 40.0]))
+    np.testing.assert_allclose(time, [0, 0, 0, 10, 30])
+    np.testing.assert_array_equal(seconds(np.array([nan, nan])), [0, 0])
+    assert float(next_moment(time)) == 30  # most came at once
+    assert float(next_moment(time[2:])) == 40
+
+
+def test_a_fit_that_stands_in_keeps_its_seconds(case):
+    _, process, outcomes, fit = case
+    instead = fit.standing_in(20)
+    np.testing.assert_array_equal(process.condition(outcomes, instead).mean, process.condition(outcomes, fit).mean)
 
 
 def drifting_run(seed, drift, size):
