@@ -11,42 +11,44 @@ from probeline.plans.resume import resume
 from probeline.sim.pfm.world import PFMWorld
 
 from .explorations import journalled
+from .test_auditing import gone_on
 from .test_resume import ARGUMENTS, SEED, assert_equal, columns_of, killed, measured_in, run_in, went_on
 from .test_resume_elsewhere import PACED, instrument_over
 
 BATCHES = {**ARGUMENTS, "points": 8, "batch": 3}
-# Killed while the second batch is written down, between a measurement in it and the outcome, after the last one.
-MOMENTS = [("optimization", 5), ("primary", 5), ("outcome", 8)]
+# Killed while the second batch is written down, and between a measurement in it and the outcome.
+MOMENTS = [("optimization", 5), ("primary", 5)]
 
 
-@pytest.fixture(scope="module", params=[0, 1], ids=["lockstep", "lookahead"])
-def kills(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def kills(tmp_path_factory):
     root = tmp_path_factory.mktemp("kills") / "catalog"
-    arguments = {**BATCHES, "lookahead": request.param}
+    arguments = {**BATCHES, "lookahead": 1}
     with journalled(root, options={"seed": SEED}) as session:
         (uid,) = session.RE(explore(session.instrument, **arguments))
         whole = session.catalog[uid]
-    return root, whole, killed(root, arguments, MOMENTS if not request.param else MOMENTS[1:2])
+    return root, whole, killed(root, arguments, MOMENTS)
 
 
 @pytest.mark.system
 def test_killed_within_a_batch_it_ends_as_the_undisturbed_one(kills):
     root, whole, uids = kills
-    expected = decisions(whole)
     for uid in uids:
-        child = went_on(root, uid)
-        assert child.stop["reason"] == whole.stop["reason"]
-        found = decisions(child)
-        own = sorted(columns_of(whole, "optimization", "outcome") & set(found.columns))
-        assert_equal(expected[own], found[own])
-        assert [row["decision"] for row in rows_of(child, "outcome")] == [
-            row["decision"] for row in rows_of(whole, "outcome")
-        ]
-        mine = measured_in(child)
-        if mine:
-            assert_equal(expected.loc[mine], found.loc[mine])  # measurements, positions, clocks and states too
-        assert sorted([*measured_in(run_in(root, uid)), *mine]) == list(range(len(expected)))  # each point once
-        assert replay(child).exact
+        require_the_same(whole, run_in(root, uid), went_on(root, uid))
+
+
+def require_the_same(whole, before, after):
+    assert after.stop["reason"] == whole.stop["reason"]
+    expected, found = decisions(whole), decisions(after)
+    own = sorted(columns_of(whole, "optimization", "outcome") & set(found.columns))
+    assert_equal(expected[own], found[own])
+    order = [[row["decision"] for row in rows_of(run, "outcome")] for run in (whole, after)]
+    assert order[0] == order[1]
+    mine = measured_in(after)
+    if mine:
+        assert_equal(expected.loc[mine], found.loc[mine])  # measurements, positions, clocks and states too
+    assert sorted([*measured_in(before), *mine]) == list(range(len(expected)))  # each point once
+    assert replay(after).exact
 
 
 @pytest.mark.system
@@ -84,15 +86,30 @@ def black_out(stream, number):
     return watch
 
 
+def blacked_out(session, stream, number, **arguments):
+    """Explore until that event of a stream, where the process fails; return that run."""
+    token = session.RE.subscribe(black_out(stream, number))
+    with pytest.raises(Blackout):
+        session.RE(explore(session.instrument, **arguments))
+    session.RE.unsubscribe(token)
+    return session.catalog[-1]
+
+
+@pytest.mark.parametrize(("stream", "number"), [("primary", 5), ("drift", 3), ("outcome", 8)])
+def test_failed_within_a_batch_it_ends_as_the_undisturbed_one(tmp_path, stream, number):
+    with journalled(tmp_path / "catalog", options={"seed": SEED}) as session:
+        (uid,) = session.RE(explore(session.instrument, **BATCHES))
+        whole = session.catalog[uid]
+    with journalled(tmp_path / "catalog", options={"seed": SEED}) as session:
+        before = blacked_out(session, stream, number, **BATCHES)
+        require_the_same(whole, before, gone_on(session, before))
+
+
 @pytest.mark.parametrize(("stream", "number"), [("primary", 4), ("optimization", 5)])
 def test_what_was_decided_is_followed_first(tmp_path, stream, number):
     """On an instrument that went on meanwhile, by a process that could say that a decision was not begun."""
     with journalled(tmp_path / "catalog", options=PACED) as session:
-        token = session.RE.subscribe(black_out(stream, number))
-        with pytest.raises(Blackout):
-            session.RE(explore(session.instrument, **{**BATCHES, "register_every": 0}))
-        session.RE.unsubscribe(token)
-        before = session.catalog[-1]
+        before = blacked_out(session, stream, number, **{**BATCHES, "register_every": 0})
         (uid,) = session.RE(resume(session.instrument, before))
         after = session.catalog[uid]
     known, table = decisions(before), decisions(after)
