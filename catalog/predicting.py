@@ -31,7 +31,8 @@ def predict_spectra(run: Any, agent: str = "dkl", *, candidates: Any = None, **o
     Parameters
     ----------
     run : Run or BlueskyRun
-        A run of :func:`~probeline.plans.explore`, finished or not.
+        A run of :func:`~probeline.plans.explore`, finished or not. Of a resumed run only what it measured itself
+        counts: ``attrs["inherited"]`` says how many outcomes it took over.
     agent : {"dkl", "patch_gp", "gp"}
         What to predict with: a Gaussian process on the image after a small net, on the image, on the place alone.
     candidates : array_like of int, optional
@@ -52,11 +53,11 @@ def predict_spectra(run: Any, agent: str = "dkl", *, candidates: Any = None, **o
     Raises
     ------
     DataError
-        When fewer than ten spectra were measured.
+        When fewer than ten spectra were measured in this run.
     SpecError
         When the agent is of another kind.
     LimitError
-        When the answer would be larger than 1 GB.
+        When the answer would be larger than 1 GB, or a candidate is none of the problem's.
     """
     from ..agents.gaussian.agents import SurrogateAgent
 
@@ -66,7 +67,9 @@ def predict_spectra(run: Any, agent: str = "dkl", *, candidates: Any = None, **o
     if not isinstance(model, SurrogateAgent):
         raise SpecError(f"agent = {agent!r} was refused: it predicts no spectra; use 'dkl', 'patch_gp' or 'gp'")
     (name,) = measured.data_vars
-    at = {row["decision"]: row["candidate"] for row in rows_of(run, "optimization")}
+    decisions = rows_of(run, "optimization")
+    at = {row["decision"]: problem.nearest(row["x"], row["y"]) for row in decisions}
+    inherited = sum(bool(row["inherited"]) for row in decisions)
     good = {row["decision"] for row in rows_of(run, "outcome") if row["status"] == "ok"}
     used = [decision in good for decision in measured["decision"].values.tolist()]
     measured = measured.isel(point=np.flatnonzero(used))
@@ -74,17 +77,19 @@ def predict_spectra(run: Any, agent: str = "dkl", *, candidates: Any = None, **o
     values = measured[name].values.reshape(len(index), math.prod(measured[name].shape[1:]))
     whole, kept = _complete(values)
     if len(whole) < 2 * FOLDS:
+        beside = f" beside {inherited} decisions of the run that it resumed" if inherited else ""
         raise DataError(
-            f"run {run.uid[:8]} holds {len(whole)} complete spectra; {2 * FOLDS} is the least to learn from"
+            f"run {run.uid[:8]} holds {len(whole)} complete spectra{beside}; {2 * FOLDS} is the least to learn from"
         )
-    chosen = np.arange(len(problem)) if candidates is None else np.asarray(candidates, int)
+    chosen = _chosen(candidates, len(problem))
     _check_size(len(chosen), values.shape[1])
     index, values = index[whole], values[whole]
     belief = model.spectra(index, values[:, kept])
     found = np.full((2, len(chosen), values.shape[1]), np.nan)
     found[0][:, kept], found[1][:, kept] = belief.mean(chosen), belief.std(chosen)
     skill = _skill(model, index, values[:, kept])
-    return _labelled(measured, problem, chosen, found, {"agent": agent, "skill": skill, "measured": len(index)})
+    about = {"agent": agent, "skill": skill, "measured": len(index), "inherited": inherited}
+    return _labelled(measured, problem, chosen, found, about)
 
 
 def _complete(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -93,6 +98,19 @@ def _complete(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[n
     kept = finite.sum(axis=0) > len(values) / 2
     whole = np.flatnonzero(finite[:, kept].all(axis=1) & kept.any())
     return whole, kept
+
+
+def _chosen(candidates: Any, count: int) -> NDArray[np.int64]:
+    """Return the candidates that were asked for, checked."""
+    if candidates is None:
+        return np.arange(count)
+    chosen = np.atleast_1d(np.asarray(candidates))
+    if chosen.dtype.kind not in "iu" or chosen.ndim != 1:
+        raise SpecError(f"candidates of type {chosen.dtype} were refused: give numbers; of a mask, its np.flatnonzero")
+    outside = chosen[(chosen < 0) | (chosen >= count)]
+    if len(outside):
+        raise LimitError("candidate", int(outside[0]), f"0 to {count - 1}", remedy="name candidates of this run")
+    return chosen.astype(np.int64)
 
 
 def _check_size(candidates: int, values: int) -> None:

@@ -157,14 +157,17 @@ def recorded(run: Run) -> list[dict[str, Any]]:
 def maker_of(run: Run) -> Callable[[Problem], Any]:
     """Return what makes the agent of ``run`` from a problem.
 
+    Where its device is not at hand the processor stands in: decisions are then the same but for rounding.
+
     Raises
     ------
     DataError
         When the run does not say.
     """
+    from ..agents.gaussian.agents import on_this_machine
     from ..agents.spec import make_agent
 
-    spec = block_of(run)["agent"]
+    spec = on_this_machine(block_of(run)["agent"])
     return lambda problem: make_agent(spec, problem)
 
 

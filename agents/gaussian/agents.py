@@ -279,6 +279,14 @@ def _check_device(device: str) -> None:
         )
 
 
+def on_this_machine(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a specification with the processor in place of a device that is not at hand, to decide again what was."""
+    options = dict(spec.get("options") or {})
+    if options.get("device") == "cuda" and not torch.cuda.is_available():
+        options["device"] = "cpu"
+    return {**spec, "options": options}
+
+
 class GPAgent(SurrogateAgent):
     """Gaussian process on coordinates alone: what a map knows without its image."""
 

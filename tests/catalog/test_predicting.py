@@ -70,6 +70,14 @@ def test_an_answer_larger_than_memory_is_refused(run, monkeypatch):
         catalogs.predict_spectra(run)
 
 
+@pytest.mark.parametrize(
+    ("candidates", "error"), [([True, False], SpecError), ([1.5], SpecError), ([-1], LimitError), ([10**6], LimitError)]
+)
+def test_candidates_that_are_none_are_refused(run, candidates, error):
+    with pytest.raises(error, match="candidate"):
+        catalogs.predict_spectra(run, candidates=candidates)
+
+
 def test_a_run_with_few_spectra_is_refused(run, monkeypatch):
     monkeypatch.setattr("probeline.catalog.predicting.FOLDS", 20)
     with pytest.raises(DataError, match="24 complete spectra; 40 is the least"):

@@ -4,6 +4,7 @@ import copy
 import shutil
 
 import pytest
+import torch
 
 from probeline import catalog as catalogs
 from probeline.catalog import Run
@@ -98,3 +99,10 @@ def test_a_run_of_another_plan_is_refused(explored):
     del documents[0][1]["probeline"]["candidates"]
     with pytest.raises(DataError, match="was not made by explore"):
         catalogs.replay(Run.from_documents(documents))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_run_on_a_device_that_is_not_here_is_replayed_on_the_processor(explored):
+    documents = documents_of(explored)
+    documents[0][1]["probeline"]["agent"]["options"]["device"] = "cuda"
+    assert catalogs.replay(Run.from_documents(documents)).identical == 6
