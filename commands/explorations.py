@@ -28,6 +28,9 @@ def explore(
     seed: SeedOption = None,
     seconds: Annotated[float | None, typer.Option(help="Instrument time (s) to spend at most.")] = None,
     batch: Annotated[int, typer.Option(help="Points to decide for at once, measured along a short path.")] = 1,
+    reference_every: Annotated[
+        int, typer.Option(help="Measurements after which a control site is measured again; 0 for never.")
+    ] = 0,
     agent_option: Annotated[
         list[str] | None,
         typer.Option(help="NAME=VALUE, as audit=0.2, travel=0.1 or on_miscalibrated=space_filling. Repeat for more."),
@@ -44,7 +47,8 @@ def explore(
 
     arguments = {
         "goal": goal, "agent": agent, "agent_options": named("--agent-option", agent_option), "objective": objective,
-        "points": points, "seconds": seconds, "batch": batch, "stop": named("--stop", stop),
+        "points": points, "seconds": seconds, "batch": batch, "reference_every": reference_every,
+        "stop": named("--stop", stop),
     }  # fmt: skip
     summary = run_explore(instrument, catalog, seed=seed, console=console, arguments=arguments)
     answer(as_json, summary, "exploration")

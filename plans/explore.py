@@ -89,7 +89,8 @@ def explore(
         Points that the agent decides for at once, each pending for the next. They are measured along a short path.
     reference_every : int
         Measurements after which the first point that gave a value is measured again, so that the agent and the record
-        know what changes with time; beyond ``points``, where no decision is open, 0 for never.
+        know what changes with time; beyond ``points``, where no decision is open, 0 for never. Refused where
+        measurements change the sample.
     stop : dict, optional
         End before the budget is spent, as soon as any of these holds when maps are recorded:
         ``{"improvement": 0.01}``, the best open candidate promises less than that (standard deviations of the

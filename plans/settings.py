@@ -168,6 +168,11 @@ def resolve(
     _whole("seed_points", seed_points, 1)
     _whole("batch", batch, 1)
     _whole("reference_every", reference_every, 0)
+    if reference_every and description["spectra"][spec.spectrum]["destructive"]:
+        raise SpecError(
+            f"reference_every = {reference_every} was refused: {spec.spectrum} changes the sample where it measures, "
+            "and a control site would show its own damage, not what changes with time; leave it out"
+        )
     for name, value, least in (("pixels", pixels, MIN_PIXELS), ("register_every", register_every, 0)):
         if value is not None:
             _whole(name, value, least)

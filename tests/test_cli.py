@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from probeline import catalog as catalogs
+from probeline.catalog import decisions
 from probeline.commands.shared import named
 from probeline.core.errors import DataError, SpecError
 from probeline.core.paths import data_folder
@@ -95,10 +96,13 @@ def test_explore_runs_on_measured_data(tmp_path, data):
         root = data_folder(data).parent
     except DataError as absent:
         pytest.skip(str(absent))
-    arguments = ("explore", "--instrument", f"replay:{data}", "--points", 12, "--catalog", "cat", "--json")
-    summary = last_json(command(*arguments, cwd=tmp_path, env={"PROBELINE_DATA": str(root)}))
+    arguments = ("explore", "--instrument", f"replay:{data}", "--points", 12, "--reference-every", 6)
+    answer = command(*arguments, "--catalog", "cat", "--json", cwd=tmp_path, env={"PROBELINE_DATA": str(root)})
+    summary = last_json(answer)
     assert summary["instrument"] == f"replay:{data}"
     assert summary["n_points"] == 12
+    with catalogs.open(tmp_path / "cat", create=False) as catalog:
+        assert list(decisions(catalog[summary["uid"]])["source"]).count("control") == 1
 
 
 def test_instruments_and_describe(tmp_path):

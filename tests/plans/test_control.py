@@ -12,12 +12,13 @@ from probeline.catalog import decisions, replay
 from probeline.catalog.player import rebuilt, rows_of
 from probeline.catalog.replaying import maker_of, problem_of
 from probeline.catalog.why import why
-from probeline.core.errors import LimitError
+from probeline.core.errors import LimitError, RefusedError
 from probeline.plans.explore import explore
 from probeline.plans.measuring import Measuring
 from probeline.plans.runs import summarize
 
 from .explorations import journalled, run_small
+from .gentle import gentle_twins
 from .test_auditing import cut_short, gone_on
 from .test_resume import assert_equal, columns_of
 
@@ -25,9 +26,9 @@ ASKED = {"points": 7, "reference_every": 2, "register_every": 3, "agent": "gp", 
 
 
 @pytest.fixture(scope="module", params=[(0, 1), (1, 1), (0, 3), (1, 3)], ids=str)
-def run(request, pfm):
+def run(request, gentle):
     lookahead, batch = request.param
-    return run_small(pfm, **ASKED, lookahead=lookahead, batch=batch)
+    return run_small(gentle, **ASKED, lookahead=lookahead, batch=batch)
 
 
 def controls(run):
@@ -77,16 +78,16 @@ def test_it_is_nobodys_decision(run):
 def test_a_resumed_run_goes_on_with_it(tmp_path, lookahead, batch, decision):
     """Decision 5 is that of the control site where a batch is one point, and so is 7 where it is three."""
     asked = {**ASKED, "lookahead": lookahead, "batch": batch}
-    with journalled(tmp_path / "catalog", options={"seed": 3}) as session:
+    with gentle_twins(), journalled(tmp_path / "catalog", options={"seed": 3}) as session:
         whole = run_small(session, **asked)
-    with journalled(tmp_path / "catalog", options={"seed": 3}) as session:
+    with gentle_twins(), journalled(tmp_path / "catalog", options={"seed": 3}) as session:
         after = gone_on(session, cut_short(session, decision, **asked))
     shared = sorted(columns_of(whole, "optimization", "outcome") & set(decisions(after).columns))
     assert_equal(decisions(whole)[shared], decisions(after)[shared])
     assert replay(after).exact
 
 
-def test_where_it_gives_no_value_the_agent_is_not_told(pfm, monkeypatch):
+def test_where_it_gives_no_value_the_agent_is_not_told(gentle, monkeypatch):
     at, calls = Measuring.at, []
 
     def poor(self, decision, point, placement):
@@ -95,7 +96,7 @@ def test_where_it_gives_no_value_the_agent_is_not_told(pfm, monkeypatch):
         return (Scalar(math.nan, math.nan, 0.0, "poor_fit", scalar.unit) if decision in (2, 5) else scalar), ended
 
     monkeypatch.setattr(Measuring, "at", poor)
-    run = run_small(pfm, **ASKED)
+    run = run_small(gentle, **ASKED)
     table = decisions(run)
     assert calls == list(range(10))
     assert list(table.loc[controls(run), "status"]) == ["failed", "failed", "external"]
@@ -105,14 +106,22 @@ def test_where_it_gives_no_value_the_agent_is_not_told(pfm, monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", [-1, 0.5, "2"])
-def test_what_is_no_number_of_measurements_is_refused(pfm, wrong):
+def test_what_is_no_number_of_measurements_is_refused(gentle, wrong):
     with pytest.raises(LimitError, match="reference_every"):
-        run_small(pfm, reference_every=wrong)
+        run_small(gentle, reference_every=wrong)
 
 
-def test_it_counts_in_the_budget_of_the_envelope(pfm, monkeypatch):
+def test_what_changes_the_sample_measures_its_own_damage(pfm):
+    """Refused before anything moves: the value would fall with every visit, while nothing changes with time."""
+    runs = len(pfm.catalog)
+    with pytest.raises(RefusedError, match=r"reference_every = 2.*switching_loop changes the sample.*leave it out"):
+        run_small(pfm, reference_every=2)
+    assert len(pfm.catalog) == runs
+
+
+def test_it_counts_in_the_budget_of_the_envelope(gentle, monkeypatch):
     """Four points and three times the control site need seven loops."""
-    driver, asked = pfm.instrument.link.driver, []
+    driver, asked = gentle.instrument.link.driver, []
     whole = type(driver).check_cost
 
     def noted(self, kind, settings, times):
@@ -121,5 +130,5 @@ def test_it_counts_in_the_budget_of_the_envelope(pfm, monkeypatch):
 
     monkeypatch.setattr(type(driver), "check_cost", noted)
     small = {"size_nm": 640.0, "pixels": 16, "patch_nm": 80.0, "seed_points": 4, "register_every": 0}
-    pfm.RE(explore(pfm.instrument, points=4, reference_every=1, **small))
-    assert asked[0] == len(pfm.catalog[-1].stream("primary")["event"]) == 7
+    gentle.RE(explore(gentle.instrument, points=4, reference_every=1, **small))
+    assert asked[0] == len(gentle.catalog[-1].stream("primary")["event"]) == 7
