@@ -49,7 +49,8 @@ that each is published: AtomAI, gpax and BoTorch make and fit a new model, our a
 schedule (here after 206 outcomes and after 247; the average is over the decisions between). Most of the ratio warm /
 warm is how seldom a fit is made, and how small it is. BoTorch is asked in blocks of 512 candidates with fast
 predictive variances; AtomAI and gpax are asked for all candidates together, as their documentation has it, for which
-gpax forms the covariance of all pairs.
+gpax forms the covariance of all pairs. Our agents have the specifications named above, with as many seed points as
+there are outcomes. They make their features themselves; `BoTorch, our features` finds them made.
 """
 QUALITY = f"""\
 ## Predictions from the same points
@@ -65,7 +66,10 @@ with half the width of their 95 % interval (Student's t); differences are paired
 
 Six comparisons were named beforehand: RMSE after {PRIMARY_SIZE} points, of {" and ".join(f"`{o}`" for o in LEARNERS)},
 each against {"; ".join(RIVALS)} (Wilcoxon signed-rank over films, adjusted by Holm for the six). Everything else is
-exploratory. Films of two simulated families are a small sample of what images can look like.
+exploratory. `BoTorch, our features` differs from `patch_gp` in code, priors and treatment of noise only: what separates
+the two is not what they look at. AtomAI and gpax do not see the coordinates; the rows of `gp` show how much these tell
+alone, and how much of a difference to AtomAI and gpax comes from them was not taken apart. Films of two simulated
+families are a small sample of what images can look like.
 """
 
 

@@ -13,8 +13,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # benchmarks are n
 from benchmarks.peers import jobs, worker
 from benchmarks.peers.page import RIVALS, Results, make_tables, primary_table, speed_table
 from benchmarks.peers.quality import FIELDS, METHODS, SIZES, Film, Score, by_agent, by_mean
-from benchmarks.peers.run import load, save
+from benchmarks.peers.run import PAGE, RECORDS, load, save
 from benchmarks.peers.speed import COUNTERPARTS, Cost
+from benchmarks.peers.text import render
 from probeline.core.errors import RefusedError
 
 from .test_benchmarks import synthetic
@@ -50,6 +51,11 @@ def test_primary_comparisons_say_who_is_better(error: float, verdict: str):
 def test_results_survive_their_file(tmp_path: Path):
     save(tmp_path / "peers.json", results())
     assert load(tmp_path / "peers.json") == results()
+
+
+def test_the_page_is_that_of_its_records():
+    """What stands in the documentation was written by the run whose records are kept."""
+    assert PAGE.read_text() == render(load(RECORDS))
 
 
 def test_every_method_has_its_rows():
