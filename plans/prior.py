@@ -167,14 +167,6 @@ class Prior:
             Sighting(then, row["clock"], (row["shift_x"], row["shift_y"])) for row in self.drifts if row["applied"]
         )
 
-    def settings_of(self, spectrometer: Any) -> dict[str, Any]:
-        """Return the settings (units shown) that the spectrometer had then."""
-        if not rows_of(self.run, "primary"):
-            return {}
-        found = self.run.configuration("primary")
-        keys = {name: f"{spectrometer.name}_{name}" for name in spectrometer.setting_names}
-        return {name: found[key] for name, key in keys.items() if key in found}
-
     def record(self, decisions: Record, drift: Record, outcomes: Record) -> Plan:
         """Plan stub: write the decisions taken over, with drift seen and outcomes, into the open run."""
         for _, batch in groupby(self.decisions, key=lambda row: row["batch"]):

@@ -22,7 +22,7 @@ from ..devices.factory import open_instrument
 from ..devices.instrument_file import InstrumentSpec, parse_instrument
 from .explore import explore_with
 from .metadata import checked_md
-from .prior import Prior, can_continue, last_state
+from .prior import can_continue, last_state
 from .resurvey import check_identity
 from .settings import ExploreSettings
 from .settled import take_over
@@ -82,13 +82,13 @@ def resume(
 
     exact = can_continue(earlier, state, virtual=virtual)
     prior = take_over(earlier, value_of, exact=exact, destructive=instrument.spectrometer.destructive)
-    yield from _as_before(instrument, prior)
+    yield from _as_before(instrument.spectrometer, _that_measured(earlier, catalog))
     arguments = earlier.start.get("plan_args", {})
     return (yield from explore_with(instrument, settings, factory, plan_args=arguments, prior=prior, md=md))
 
 
 def resumable(run: Run | str, catalog: Catalog | None = None) -> Run:
-    """Return the run that there is to go on from: ``run``, or its parent while it measured nothing itself.
+    """Return the run that there is to go on from: ``run``, or its parent while nothing has come of it itself.
 
     Raises
     ------
@@ -110,11 +110,37 @@ def resumable(run: Run | str, catalog: Catalog | None = None) -> Run:
     if run.stop["exit_status"] == "success":
         reason = run.stop.get("reason") or "it was stopped, which counts as success"
         raise RefusedError(f"run {run.uid[:8]} is complete ({reason}); begin a new one")
-    if about["parent"] and not rows_of(run, "primary"):
-        if catalog is None:
-            raise RefusedError(f"run {run.uid[:8]} measured nothing; resume its parent, run {about['parent']}")
-        return resumable(catalog[about["parent"]], catalog)
+    if about["parent"] and not rows_of(run, "primary") and not _may_have_begun(run):
+        return resumable(_parent(run, catalog), catalog)
     return run
+
+
+def _may_have_begun(run: Run) -> bool:
+    """Return whether a resumed run without a measurement may have changed the sample all the same.
+
+    Not on a twin that is opened again as the last measurement left it, and not before everything was taken over.
+    """
+    driver, spectrum = run.start["probeline"]["driver"], run.start["probeline"]["instrument"]["spectrum"]
+    if driver["virtual_clock"] or not driver["spectra"][spectrum]["destructive"] or not rows_of(run, "progress"):
+        return False
+    flags = {row["decision"]: row["flag"] for row in rows_of(run, "outcome")}
+    return any(flags.get(row["decision"], "abandoned") == "abandoned" for row in rows_of(run, "optimization"))
+
+
+def _parent(run: Run, catalog: Catalog | None) -> Run:
+    parent = run.start["probeline"]["parent"]
+    if catalog is None:
+        raise RefusedError(
+            f"run {run.uid[:8]} measured nothing; give the catalogue that holds its parent, run {parent}"
+        )
+    return catalog[parent]
+
+
+def _that_measured(run: Run, catalog: Catalog | None) -> Run:
+    """Return the last run before that measured anything, else the first one: it knows the settings."""
+    if rows_of(run, "primary") or not run.start["probeline"]["parent"]:
+        return run
+    return _that_measured(_parent(run, catalog), catalog)
 
 
 def settings_of(run: Run) -> ExploreSettings:
@@ -183,9 +209,12 @@ def left_instrument(run: Run, instrument: Any, data_root: str | Path) -> Iterato
         yield twin
 
 
-def _as_before(instrument: Any, prior: Prior) -> Plan:
-    """Give the spectrometer the settings that it had."""
-    spectrometer = instrument.spectrometer
-    wanted = prior.settings_of(spectrometer)
+def _as_before(spectrometer: Any, run: Run) -> Plan:
+    """Give the spectrometer the settings (units shown) that it had in ``run``."""
+    if not rows_of(run, "primary"):
+        return
+    found = run.configuration("primary")
+    keys = {name: f"{spectrometer.name}_{name}" for name in spectrometer.setting_names}
+    wanted = {name: found[key] for name, key in keys.items() if key in found}
     if any(getattr(spectrometer, name).get() != value for name, value in wanted.items()):
         yield from bps.configure(spectrometer, wanted)
