@@ -127,11 +127,16 @@ class Decisions:
 
     def go_on(self, scene: Scene, prior: Prior, suggestions: Sequence[Mapping[str, Any]], now: float) -> None:
         """Open what was decided in the run before and not followed there, suggested as ``suggestions``."""
-        self.open = []
-        for row, suggestion in zip(prior.open, suggestions, strict=True):
-            wanted = {dof: row[f"suggested_{dof}"] for dof in ("x", "y")}
-            verdict = scene.gate.judge(wanted, scene.placement.offset(row["candidate"], now))
-            self.open.append(Decided(row["decision"], suggestion, row["candidate"], verdict))
+        gate, verdicts = scene.gate.copy(), {}
+        for row in sorted(prior.open, key=lambda row: row["decision"]):  # as they were judged when they were taken
+            place = {"x": row["x"], "y": row["y"]}  # where it was admitted: what was suggested may lie beside it
+            verdicts[row["decision"]] = verdict = gate.judge(place, scene.placement.offset(row["candidate"], now))
+            if isinstance(verdict, Admitted):
+                gate.take(verdict.candidate)
+        self.open = [
+            Decided(row["decision"], suggestion, row["candidate"], verdicts[row["decision"]])
+            for row, suggestion in zip(prior.open, suggestions, strict=True)
+        ]
 
     def close(self, decided: Decided) -> None:
         """Note that a decision has its outcome."""

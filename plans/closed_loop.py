@@ -248,7 +248,7 @@ class ClosedLoop:
         if tracker.due(self._done):
             yield from tracker.register(decided.number, lambda: read_image(self._tap, "reference"))
         began = yield from self._clock.now()
-        again = gate.judge(decided.suggestion, placement.offset(point.candidate, began))  # it has drifted since
+        again = gate.admit(point.candidate, placement.offset(point.candidate, began))  # it has drifted since
         if isinstance(again, Refused):
             return (yield from self._refuse(decided, again))
         gate.take(point.candidate)

@@ -91,7 +91,18 @@ class Gate:
                 f"({x:.1f}, {y:.1f}) nm is {gap:.1f} nm from the nearest candidate; {limit:.1f} nm is the limit"
             )
         free = np.where(self._blocked, np.inf, away)
-        candidate = int(np.argmin(free if free.min() <= reach else away))
+        return self.admit(int(np.argmin(free if free.min() <= reach else away)), offset)
+
+    def admit(self, candidate: int, offset: tuple[float, float]) -> Admitted | Refused:
+        """Return the verdict on a candidate, and on no other one near it.
+
+        Parameters
+        ----------
+        candidate : int
+            Its number.
+        offset : tuple of float
+            Correction (nm) that would be applied for drift.
+        """
         reachable = self.again(candidate, offset)
         if isinstance(reachable, Refused):
             return reachable

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from probeline.agents.baselines import RandomAgent
 from probeline.catalog import decisions, replay
 from probeline.catalog.player import rows_of
-from probeline.plans.explore import explore
+from probeline.plans.explore import explore, explore_with
 from probeline.plans.resume import resume
+from probeline.plans.settings import resolve
 from probeline.sim.pfm.world import PFMWorld
 
-from .explorations import journalled
+from .explorations import SMALL, journalled
+from .gentle import gentle_twins
 from .test_auditing import gone_on
+from .test_batches import NOTHING
 from .test_resume import ARGUMENTS, SEED, assert_equal, columns_of, killed, measured_in, run_in, went_on
 from .test_resume_elsewhere import PACED, instrument_over
 
@@ -88,9 +92,13 @@ def black_out(stream, number):
 
 def blacked_out(session, stream, number, **arguments):
     """Explore until that event of a stream, where the process fails; return that run."""
+    return ended_at(session, stream, number, explore(session.instrument, **arguments))
+
+
+def ended_at(session, stream, number, plan):
     token = session.RE.subscribe(black_out(stream, number))
     with pytest.raises(Blackout):
-        session.RE(explore(session.instrument, **arguments))
+        session.RE(plan)
     session.RE.unsubscribe(token)
     return session.catalog[-1]
 
@@ -119,3 +127,32 @@ def test_what_was_decided_is_followed_first(tmp_path, stream, number):
     assert sorted([*measured_in(before), *measured_in(after)]) == sorted(table.index[table["status"] == "ok"])
     assert list(table["status"]) == ["ok"] * 8
     assert replay(after).identical == len(table)
+
+
+class Between(RandomAgent):
+    """Suggests one place twice, between two candidates: the gate admits one and then the other."""
+
+    def suggest(self, num_points=None):
+        (point,) = super().suggest(num_points)
+        if point["_id"] == 0:
+            self.place = {"x": point["x"] + 0.49 * float(self.problem.steps[0]), "y": point["y"]}
+        return [{**point, **self.place}] if point["_id"] < 2 else [point]
+
+
+@pytest.mark.parametrize(("stream", "number"), [("optimization", 3), ("primary", 1)])
+def test_what_lies_between_two_candidates_is_measured_where_it_was_admitted(tmp_path, stream, number):
+    """Ended before anything was followed, and after the first of the two."""
+    with gentle_twins(), journalled(tmp_path / "catalog", options=PACED) as session:
+        described = session.instrument.spec, session.instrument.description
+        asked = resolve(*described, **{**NOTHING, **SMALL, "points": 4, "batch": 3})
+        plan = explore_with(session.instrument, asked, lambda problem: Between(asked.agent, problem))
+        before = ended_at(session, stream, number, plan)
+        (uid,) = session.RE(resume(session.instrument, before))
+        after = session.catalog[uid]
+    rows = rows_of(before, "optimization")
+    assert rows[0]["suggested_x"] == rows[1]["suggested_x"]
+    places = {row["decision"]: (row["x"], row["y"]) for row in rows}
+    assert len({*places.values()}) == 3
+    done = [row for run in (before, after) if "primary" in run.streams() for row in rows_of(run, "primary")]
+    found = {row["decision"]: (row["x"], row["y"]) for row in done}
+    assert {number: found[number] for number in places} == places
