@@ -87,7 +87,7 @@ class Decisions:
         gate, rows = scene.gate.copy(), []
         for number, (suggestion, explained) in enumerate(told, self.count):
             verdict = gate.judge(suggestion, scene.placement.offset(explained["candidate"], now))
-            stale = gate.clearance(*self._place(suggestion, verdict)) < self._reach(scene)
+            stale = gate.clearance(*self._place(suggestion, verdict)) < self._touching(scene)
             if isinstance(verdict, Admitted):
                 gate.take(verdict.candidate)  # of this copy: the next one must not overlap it
             rows.append((Decided(number, suggestion, explained["candidate"], verdict), explained, stale))
@@ -141,8 +141,10 @@ class Decisions:
     def close(self, decided: Decided) -> None:
         """Note that a decision has its outcome."""
         self.open.remove(decided)
-        if isinstance(decided.verdict, Admitted):
-            self._here = decided.verdict.x, decided.verdict.y
+
+    def reach(self, point: Admitted) -> None:
+        """Note that the probe goes to a point."""
+        self._here = point.x, point.y
 
     def _write(
         self, scene: Scene, decided: Decided, explained: Mapping[str, Any], *, stale: bool, parked: bool
@@ -162,7 +164,7 @@ class Decisions:
         self.written = decided.number
         yield from bps.save()
 
-    def _reach(self, scene: Scene) -> float:
+    def _touching(self, scene: Scene) -> float:
         """Return how near (nm) a footprint has to be to touch the patch of a candidate."""
         problem, spec = scene.problem, self._candidates
         return (spec.patch_pixels * float(problem.steps[0]) / spec.stride + problem.separation_nm) / 2

@@ -90,10 +90,11 @@ class ClosedLoop:
         self._done = self._settled = self._committed = self._refusals = self._seen = self._untold = 0
         self._started = self._last_cost = 0.0
         self._begun = -1  # number of the decision whose measurement began last
+        self._registered = -1  # measurements made when drift was registered last
         if prior is not None:
             self._best, self._last_cost = prior.best, prior.last_cost
             self._done, self._settled, self._refusals = prior.done, len(prior.outcomes), prior.refusals
-            self._committed, self._seen = prior.committed, prior.seen
+            self._committed, self._seen, self._registered = prior.committed, prior.seen, prior.registered
             self._untold = self._settled - len(told(prior.decisions, prior.outcomes))
         self.reason = ""
 
@@ -180,6 +181,7 @@ class ClosedLoop:
         yield from prior.record(self._decisions.record, self._scene.tracker.record, self._outcomes)
         yield from self._audits.take_over()
         self._stopping.recall(prior.decisions, prior.outcomes)
+        self._control.recall(prior, self._scene.problem)
 
     def _reopen(self) -> Plan:
         """Take up what was decided in the run before and not followed there."""
@@ -244,16 +246,14 @@ class ClosedLoop:
 
     def _measure(self, decided: Decided, point: Admitted, following: Future | None) -> Plan:
         """Track, measure, scalarise the recorded event, let the agent learn."""
-        gate, tracker, placement = self._scene.gate, self._scene.tracker, self._scene.placement
-        if tracker.due(self._done):
-            yield from tracker.register(decided.number, lambda: read_image(self._tap, "reference"))
+        gate, placement = self._scene.gate, self._scene.placement
+        yield from self._register(decided)
         began = yield from self._clock.now()
         again = gate.admit(point.candidate, placement.offset(point.candidate, began))  # it has drifted since
         if isinstance(again, Refused):
             return (yield from self._refuse(decided, again))
         gate.take(point.candidate)
-        self._begun = decided.number
-        scalar, ended = yield from self._measuring.at(decided.number, point, placement)
+        scalar, ended = yield from self._measure_at(decided, point)
         self._last_cost = ended - began
         good = scalar.flag == "ok"
         if good:
@@ -279,11 +279,11 @@ class ClosedLoop:
 
     def _measure_control(self) -> Plan:
         """Measure the control site again and tell the agent; return whether the run is over."""
-        site, placement = self._control.site, self._scene.placement
+        site = self._control.site
         assert site is not None  # it is due
-        began = yield from self._clock.now()
+        now = yield from self._clock.now()
         failed = self._settled - self._untold - self._seen
-        yield from self._decisions.take_control(self._scene, site, began, self._seen, failed)
+        yield from self._decisions.take_control(self._scene, site, now, self._seen, failed)
         (decided,) = self._decisions.open
         self._control.measured(self._done)
         if isinstance(decided.verdict, Refused):
@@ -291,8 +291,9 @@ class ClosedLoop:
             yield from self._record_outcome(decided, "refused", decided.verdict.reason, nothing, 0.0)
             self._untold += 1
         else:
-            self._begun = decided.number
-            scalar, ended = yield from self._measuring.at(decided.number, site, placement)
+            yield from self._register(decided)
+            began = yield from self._clock.now()
+            scalar, ended = yield from self._measure_at(decided, site)
             self._last_cost = ended - began
             status = status_of(scalar, control=True)
             if status == "external":
@@ -306,6 +307,22 @@ class ClosedLoop:
         self._decisions.close(decided)
         self._settled += 1
         return (yield from self._finished())
+
+    @property
+    def _registers(self) -> bool:
+        """Whether drift is registered before the next measurement: once, whatever that is and whatever comes of it."""
+        return self._scene.tracker.due(self._done) and self._registered != self._done
+
+    def _register(self, decided: Decided) -> Plan:
+        if self._registers:
+            self._registered = self._done
+            yield from self._scene.tracker.register(decided.number, lambda: read_image(self._tap, "reference"))
+
+    def _measure_at(self, decided: Decided, point: Admitted) -> Plan:
+        """Measure; return the scalar and the clock (s) at its end."""
+        self._begun = decided.number
+        self._decisions.reach(point)
+        return (yield from self._measuring.at(decided.number, point, self._scene.placement))
 
     def _told(self, scalar: Scalar, clock: float) -> dict[str, float]:
         """Return an outcome as agents take it."""
@@ -352,7 +369,6 @@ class ClosedLoop:
         elif self._scene.gate.exhausted:
             self.reason = f"no candidate is left that overlaps no footprint, after {self._done} of {total} points"
         else:
-            tracker = self._scene.tracker
-            cost += tracker.cost if tracker.due(self._done) else 0.0
+            cost += self._scene.tracker.cost if self._registers else 0.0
             self.reason = self._stopping.reason or out_of_time(self._settings, spent, cost)
         return bool(self.reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..agents.problem import Problem
 from .gate import Admitted
 from .prior import Prior
 
@@ -26,9 +27,12 @@ class Control:
         self._every = every
         self._last = 0 if prior is None else prior.controlled  # measurements made when it was last its turn
         self.site: Admitted | None = None
-        if prior is not None and prior.site is not None:
-            row = prior.site
-            self.site = Admitted(row["candidate"], row["x"], row["y"])
+
+    def recall(self, prior: Prior, problem: Problem) -> None:
+        """Take the control site over from the run before, where it had one: where it was measured."""
+        if prior.site is not None:
+            x, y = prior.site["x"], prior.site["y"]
+            self.site = Admitted(problem.nearest(x, y), x, y)
 
     def learn(self, point: Admitted) -> None:
         """Take note of a point that gave a value."""

@@ -90,6 +90,14 @@ class Prior:
         return self._done(self.outcomes[: places[-1]]) if places else 0
 
     @property
+    def registered(self) -> int:
+        """How many measurements were made when drift was registered last; -1 where what that saw does not hold now."""
+        if not (self.exact and self.drifts):
+            return -1
+        numbers = [outcome["decision"] for outcome in self.outcomes]
+        return self._done(self.outcomes[: numbers.index(self.drifts[-1]["decision"])])
+
+    @property
     def seen(self) -> int:
         """How many values the agent was told of."""
         return sum(outcome["status"] in ("ok", "external") for outcome in self.outcomes)

@@ -53,6 +53,13 @@ def test_the_control_site_is_measured_in_between(run):
     assert rows_of(run, "outcome")[-1]["best"] == best
 
 
+def test_drift_is_registered_before_it_and_not_twice(run):
+    """Three and six measurements are made where a registration is due; the site's turn comes before the next point."""
+    first = rows_of(run, "outcome")[0]["decision"]
+    seen = [row["decision"] for row in rows_of(run, "drift")]
+    assert seen == ([first, 4, 8] if run.start["probeline"]["batch"] == 1 else [first, 3, 7])
+
+
 def test_its_outcomes_are_told_with_their_time_and_replayed(run):
     answer = replay(run)
     assert answer.exact
@@ -74,7 +81,7 @@ def test_it_is_nobodys_decision(run):
     assert replay(run, "random").decisions == 7
 
 
-@pytest.mark.parametrize(("lookahead", "batch", "decision"), [(0, 1, 5), (1, 1, 6), (1, 3, 7)])
+@pytest.mark.parametrize(("lookahead", "batch", "decision"), [(0, 1, 5), (0, 1, 9), (1, 1, 6), (1, 3, 7)])
 def test_a_resumed_run_goes_on_with_it(tmp_path, lookahead, batch, decision):
     """Decision 5 is that of the control site where a batch is one point, and so is 7 where it is three."""
     asked = {**ASKED, "lookahead": lookahead, "batch": batch}
