@@ -17,9 +17,11 @@ from probeline.catalog.calibrating import calibration_of
 from probeline.catalog.player import rebuilt, rows_of
 from probeline.catalog.replaying import maker_of, problem_of
 from probeline.core.errors import LimitError
+from probeline.plans import batch as batches
 from probeline.plans import closed_loop
 from probeline.plans.batch import path_length, shortest
 from probeline.plans.explore import explore_with
+from probeline.plans.gate import Gate, Refused
 from probeline.plans.settings import resolve
 
 from .explorations import SMALL, run_small
@@ -148,6 +150,25 @@ def test_refusals_come_first_and_five_in_a_row_end_the_run(pfm, astray):
     assert list(done["status"])[:5] == ["refused", "refused", "ok", "ok", "ok"]
     assert list(done["turn"])[:5] == [0, 1, 2, 3, 4]
     assert (done["status"] == "ok").sum() == 10
+
+
+def test_a_path_begins_where_the_probe_went_last(pfm, monkeypatch):
+    """What is refused when its turn comes, because it drifted out of reach meanwhile, moves nothing."""
+    admit, route, asked, starts = Gate.admit, batches.in_turn, [], []
+
+    def drifted(self, candidate, offset):
+        asked.append(candidate)
+        return Refused("it drifted away") if len(asked) == 4 else admit(self, candidate, offset)
+
+    def noted(decided, here):
+        starts.append(here)
+        return route(decided, here)
+
+    monkeypatch.setattr(Gate, "admit", drifted)
+    monkeypatch.setattr(batches, "in_turn", noted)
+    first, second, *_ = followed(run_small(pfm, points=3, batch=2, agent="random")).itertuples()
+    assert (first.status, second.status) == ("ok", "refused")
+    assert starts[:2] == [None, (first.x, first.y)]
 
 
 @pytest.mark.parametrize("at", [45, 52, 63, 85, 110])
