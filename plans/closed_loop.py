@@ -35,7 +35,7 @@ from .stubs import Plan
 from .tap import RunTap
 from .worker import AgentWorker, await_agent
 
-# Refusals in a row after which the run ends: an agent that cannot be followed is broken.
+# Batches in a row, each refused as a whole, after which the run ends: an agent that cannot be followed is broken.
 MAX_REFUSALS = 5
 # Maps of the posterior are recorded after every so many measurements, and at the end.
 POSTERIOR_EVERY = 10
@@ -90,13 +90,15 @@ class ClosedLoop:
         self._done = self._settled = self._committed = self._refusals = self._seen = self._untold = 0
         self._started = self._last_cost = 0.0
         self._begun = -1  # number of the decision whose measurement began last
+        self._fruitful = False  # whether anything of the open batch was measured
         self._registered = -1  # measurements made when drift was registered last
         if prior is not None:
             self._best, self._last_cost = prior.best, prior.last_cost
             self._done, self._settled, self._refusals = prior.done, len(prior.outcomes), prior.refusals
+            self._fruitful = prior.fruitful
             self._committed, self._seen, self._registered = prior.committed, prior.seen, prior.registered
             self._untold = self._settled - len(told(prior.decisions, prior.outcomes))
-        self.reason = ""
+        self.reason = self._refusal = ""
 
     def check_budget(self) -> None:
         """Raise when more points are asked for than the geometry has room for or the envelope's budgets allow.
@@ -222,7 +224,17 @@ class ClosedLoop:
             self._decisions.close(decided)
             self._settled += 1
             over = yield from self._finished()
+            if not self._decisions.open:
+                self._check_refusals()
         return over
+
+    def _check_refusals(self) -> None:
+        """Raise where nothing was measured of too many batches in a row, the one that ends now among them."""
+        self._refusals = 0 if self._fruitful else self._refusals + 1
+        self._fruitful = False
+        if self._refusals >= MAX_REFUSALS:
+            what = "decisions" if self._settings.batch == 1 else "batches"
+            raise RefusedError(f"{MAX_REFUSALS} {what} in a row were refused, the last one because {self._refusal}")
 
     def _leave(self, following: Future | None) -> Plan:
         """Record that the run ends before decisions were followed: what the agent believes depends on them."""
@@ -271,7 +283,7 @@ class ClosedLoop:
             yield from self._audits.settle(decided.number, scalar.value, scalar.sigma)
             self._stopping.learn(point.candidate, scalar.value)
         self._done += 1
-        self._refusals = 0
+        self._fruitful = True
         if self._done % POSTERIOR_EVERY == 0 and self._done < self._settings.points:
             self._maps.ask(self._worker, self._settled + 1, self._decisions.open[1:], following)
             if not self._settings.lookahead:  # otherwise they are made while the instrument measures
@@ -330,13 +342,11 @@ class ClosedLoop:
         return {name: scalar.value, f"{name}_sigma": scalar.sigma, TIME: clock}
 
     def _refuse(self, decided: Decided, verdict: Refused) -> Plan:
-        self._refusals += 1
+        self._refusal = verdict.reason
         yield from self._learn("register_failures", decided.suggestion)
         now = yield from self._clock.now()
         nothing = self._measuring.nothing("refused")
         yield from self._record_outcome(decided, "refused", verdict.reason, nothing, 0.0, now)
-        if self._refusals >= MAX_REFUSALS:
-            raise RefusedError(f"{MAX_REFUSALS} decisions in a row were refused, the last one because {verdict.reason}")
 
     def _learn(self, method: str, point: Any) -> Plan:
         """Tell the agent of one point, and wait until it knows."""

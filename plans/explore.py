@@ -111,7 +111,7 @@ def explore(
     ------
     RefusedError
         Before anything moves, when an argument is out of range or unknown; during the run, when
-        five decisions in a row were refused.
+        five batches in a row were refused as a whole.
     """
     arguments = {key: value for key, value in locals().items() if key not in ("instrument", "md")}
     settings = resolve(instrument.spec, instrument.description, **arguments)

@@ -149,10 +149,19 @@ class Prior:
 
     @property
     def refusals(self) -> int:
-        """Decisions refused in a row at the end."""
-        control = self._control
-        statuses = [row["status"] for row in self.outcomes if row["decision"] not in control]
-        return next((n for n, status in enumerate(reversed(statuses)) if status != "refused"), len(statuses))
+        """Batches in a row, at the end, each of them refused as a whole; without what is open."""
+        batches = {row["batch"] for row in chosen(self.decisions)} - {row["batch"] for row in self.open}
+        last = max(batches & self._fruitful, default=-1)
+        return sum(batch > last for batch in batches)
+
+    @property
+    def fruitful(self) -> bool:
+        """Whether anything was measured of the batch that is open."""
+        return any(row["batch"] in self._fruitful for row in self.open)
+
+    @property
+    def _fruitful(self) -> set[int]:
+        return {row["batch"] for row in self.measured}
 
     @property
     def best(self) -> float:

@@ -130,9 +130,20 @@ def test_a_full_sample_takes_what_is_left(pfm, lookahead):
 class Astray(RandomAgent):
     """Suggests some of its points outside."""
 
+    of = 5
+
     def suggest(self, num_points=None):
         found = super().suggest(num_points)
-        return [{**point, "x": 1e6} if point["_id"] % 5 in self.astray else point for point in found]
+        return [{**point, "x": 1e6} if point["_id"] % self.of in self.astray else point for point in found]
+
+
+def test_five_refusals_within_a_batch_of_which_some_is_measured_end_nothing(pfm):
+    asked = resolve(pfm.instrument.spec, pfm.instrument.description, **{**NOTHING, **SMALL, "points": 7, "batch": 7})
+    made = type("Astray", (Astray,), {"astray": (0, 1, 2, 3, 4), "of": 7})
+    pfm.RE(explore_with(pfm.instrument, asked, lambda problem: made(asked.agent, problem)))
+    done = followed(pfm.catalog[-1])
+    assert list(done["status"])[:7] == ["refused"] * 5 + ["ok"] * 2
+    assert (done["status"] == "ok").sum() == 7
 
 
 @pytest.mark.parametrize("astray", [(1, 2), (0, 1, 2, 3, 4)])
@@ -141,9 +152,9 @@ def test_refusals_come_first_and_five_in_a_row_end_the_run(pfm, astray):
     made = type("Astray", (Astray,), {"astray": astray})
     plan = explore_with(pfm.instrument, asked, lambda problem: made(asked.agent, problem))
     if len(astray) == 5:
-        with pytest.raises(Exception, match="5 decisions in a row"):
+        with pytest.raises(Exception, match="5 batches in a row were refused"):
             pfm.RE(plan)
-        assert list(decisions(pfm.catalog[-1])["status"]) == ["refused"] * 5
+        assert list(decisions(pfm.catalog[-1])["status"]) == ["refused"] * 25
         return
     pfm.RE(plan)
     done = followed(pfm.catalog[-1])
