@@ -138,7 +138,7 @@ class ClosedLoop:
     def begin(self) -> Plan:
         """Return the instrument time (s) at which the experiment began, which for a resumed one was before."""
         now = yield from self._clock.now()
-        self._started = now if self._prior is None else self._prior.began(now)
+        self._started = now if self._prior is None else self._prior.began
         return self._started
 
     def run(self) -> Plan:

@@ -56,6 +56,9 @@ class Prior:
         Events of ``drift`` that are taken over.
     registration_s : float
         Instrument time (s) that the last registration took.
+    shift : float
+        What (s) was added to every ``clock`` of these events, so that all of them are by the clock of the instrument
+        now: as if it went on at once where the run ended.
     """
 
     run: Run
@@ -64,6 +67,7 @@ class Prior:
     outcomes: tuple[Row, ...] = ()
     drifts: tuple[Row, ...] = ()
     registration_s: float = 0.0
+    shift: float = 0.0
 
     @property
     def surveyed(self) -> bool:
@@ -173,10 +177,10 @@ class Prior:
         """Instrument time (s) of the last measurement."""
         return next((row["measure_s"] for row in reversed(self.outcomes) if row["status"] != "refused"), 0.0)
 
-    def began(self, now: float) -> float:
-        """Return the clock (s), as the instrument counts now, at which the experiment would have begun."""
-        began = self.run.start["probeline"]["clock"]
-        return began if self.exact else now - (last_clock(self.run) - began)
+    @property
+    def began(self) -> float:
+        """The clock (s), as the instrument counts now, at which the experiment would have begun."""
+        return self.run.start["probeline"]["clock"] + self.shift
 
     def sightings(self, then: float) -> tuple[Sighting, ...]:
         """Return what registrations saw of the landmark, which the survey saw at ``then`` (s)."""

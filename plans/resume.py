@@ -20,6 +20,7 @@ from ..catalog.player import rows_of
 from ..core.errors import DataError, RefusedError
 from ..devices.factory import open_instrument
 from ..devices.instrument_file import InstrumentSpec, parse_instrument
+from .clock import Clock
 from .explore import explore_with
 from .metadata import checked_md
 from .prior import can_continue, last_state
@@ -81,7 +82,9 @@ def resume(
         return make_agent(settings.agent, problem)
 
     exact = can_continue(earlier, state, virtual=virtual)
-    prior = take_over(earlier, value_of, exact=exact, destructive=instrument.spectrometer.destructive)
+    destructive = instrument.spectrometer.destructive
+    now = yield from Clock(instrument).now()
+    prior = take_over(earlier, value_of, exact=exact, destructive=destructive, now=now)
     yield from _as_before(instrument.spectrometer, _that_measured(earlier, catalog))
     arguments = earlier.start.get("plan_args", {})
     return (yield from explore_with(instrument, settings, factory, plan_args=arguments, prior=prior, md=md))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from .prior import NOT_BEGUN, Prior, clocks_of, followed, last_clock
 ValueOf = Callable[[Mapping[str, Any], Mapping[str, Any]], Scalar]
 
 
-def take_over(run: Run, value_of: ValueOf, *, exact: bool, destructive: bool) -> Prior:
+def take_over(run: Run, value_of: ValueOf, *, exact: bool, destructive: bool, now: float) -> Prior:
     """Return what is settled of ``run``.
 
     Where the instrument is exactly where it was left, that is everything until its last measurement: what came
@@ -34,6 +34,8 @@ def take_over(run: Run, value_of: ValueOf, *, exact: bool, destructive: bool) ->
         Whether the instrument is exactly where the run left it.
     destructive : bool
         Whether a measurement leaves the sample changed.
+    now : float
+        Instrument time (s).
     """
     primary = run.documents_of("primary") if rows_of(run, "primary") else None
     measured = {event["data"]["decision"]: event for event in primary.events.values()} if primary else {}
@@ -63,7 +65,12 @@ def take_over(run: Run, value_of: ValueOf, *, exact: bool, destructive: bool) ->
     numbers = {row["decision"] for row in outcomes}
     drifts = [row for row in rows_of(run, "drift") if row["decision"] in numbers]
     cost = _registration_cost(run, len(drifts) if exact else None)
-    return Prior(run, exact, tuple(decisions), tuple(outcomes), tuple(drifts), cost)
+    shift = 0.0 if exact else now - last_clock(run)
+    return Prior(run, exact, tuple(decisions), _shifted(outcomes, shift), _shifted(drifts, shift), cost, shift)
+
+
+def _shifted(rows: Sequence[Row], seconds: float) -> tuple[Row, ...]:
+    return tuple({**row, "clock": row["clock"] + seconds} for row in rows)
 
 
 def _complete(row: Row) -> Row:

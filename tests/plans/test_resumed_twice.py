@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import bluesky.plan_stubs as bps
+import numpy as np
 import pytest
 
-from probeline.catalog import Run, decisions
+from probeline.catalog import Run, decisions, replay
+from probeline.catalog.player import rows_of
 from probeline.core.errors import ConnectionLost, RefusedError
 from probeline.plans.resume import resumable, resume
 from probeline.sim.pfm.driver import PFMDriver
@@ -62,6 +66,26 @@ def test_what_the_child_began_is_not_measured_again(resumed):
     assert list(table["status"]) == ["ok", "ok", "ok", "abandoned", "ok"]
     assert table["candidate"].is_unique
     assert grandchild.configuration("primary")["spm_spectrometer_v_max"] == 6.0  # as in the run before its parent
+
+
+def test_times_of_outcomes_are_by_one_clock(resumed):
+    """That of the new instrument began anew, and stands earlier than that of the old one did at its end."""
+    root, before, child = resumed
+    with journalled(root, instrument=fresh(root)) as session:
+        (uid,) = session.RE(resume(session.instrument, child, session.catalog))
+        after = session.catalog[uid]
+    clocks = [clocks_in(run) for run in (before, child, after)]
+    for earlier, later in pairwise(clocks):
+        assert later[0] < earlier[0]
+        assert later == sorted(later)
+        np.testing.assert_allclose(np.diff(later[:3]), np.diff(earlier[:3]))
+    began = [run.start["probeline"]["clock"] for run in (before, child, after)]
+    np.testing.assert_allclose([times[0] - start for times, start in zip(clocks, began, strict=True)], clocks[0][0])
+    assert replay(after).identical == 5
+
+
+def clocks_in(run):
+    return [row["clock"] for row in rows_of(run, "outcome")]
 
 
 def test_a_killed_child_may_have_begun_what_it_left_open(resumed):
