@@ -17,6 +17,7 @@ from ...analysis.measurement import Measurement
 from ...core.errors import DataError
 from ..calibrating import calibration_of
 from ..measurements import measurement_from
+from ..player import rows_of
 from ..reading import decisions
 from ..run import Run
 from ..surveying import survey_image
@@ -156,27 +157,31 @@ class Facts:
         if not self.has("optimization"):
             return []
         records = decisions(self.run).reset_index().to_dict("records")
-        found: list[Decision] = []
+        numbers, found = self._numbers, []
         for row in records:
             values: dict[str, Any] = {name: _real(row.get(name)) for name in _NUMBERS}
             values |= {name: row[name] if isinstance(row.get(name), str) else text for name, text in _TEXTS.items()}
-            measured = sum(earlier.number > 0 for earlier in found) + 1
             found.append(
                 Decision(
                     index=int(row["decision"]),
-                    number=measured if values["status"] in ("ok", "failed") else 0,
+                    number=numbers.get(row["decision"], 0),
                     seconds=_real(row.get("clock")) - self.began,
                     **values,
                 )
             )
         return found
 
+    @property
+    def _numbers(self) -> dict[int, int]:
+        """Number of each measurement by its decision; those of a batch are measured in another order."""
+        rows = [row["decision"] for row in rows_of(self.run, "outcome") if row["status"] in ("ok", "failed")]
+        return {decision: number for number, decision in enumerate(rows, 1)}
+
     @cached_property
     def began(self) -> float:
-        """Instrument clock (s) at the beginning of the run; NaN when it is not known."""
-        if self.has("progress") and self.has("outcome"):
-            first = self.run.stream("outcome")["clock"].values[0]
-            return float(first - self.run.stream("progress")["instrument_s"].values[0])
+        """Instrument clock (s) at the beginning of the experiment; NaN when it is not known."""
+        if "clock" in self.about:  # not in runs made before there was a resume
+            return float(self.about["clock"])
         if self.has("survey"):
             events = self.run.documents_of("survey").events
             return float(events[max(events)]["data"][self.about["keys"]["clock"]]) if events else math.nan
@@ -207,8 +212,8 @@ class Facts:
 
     @property
     def measured(self) -> list[Decision]:
-        """Decisions that led to a measurement, good or failed."""
-        return [row for row in self.decisions if row.number]
+        """Decisions that led to a measurement, good or failed, in the order in which they were measured."""
+        return sorted((row for row in self.decisions if row.number), key=lambda row: row.number)
 
     @property
     def best(self) -> Decision | None:

@@ -46,7 +46,7 @@ def start_block(**changes):
         "agent": {"kind": "patch_gp", "seed": 3, "acquisition": "log_ei", "direction": "max"},
         "candidates": CANDIDATES, "budget": {"points": POINTS, "seconds": None},
         "lookahead": 0, "survey": {"size_nm": 800.0, "pixels": PIXELS}, "tracking": {"register_every": 5},
-        "keys": KEYS, "parent": None,
+        "keys": KEYS, "clock": 0.0, "parent": None,
     }  # fmt: skip
     return {**block, **changes}
 
@@ -378,6 +378,27 @@ def test_the_random_band_holds_lowest_median_and_highest(tmp_path):
     np.testing.assert_array_equal(band.low, band.high)
     # Areas are 100 + 7 * (5 k mod 12): 100, 135, 170, 121, failed, 107, 142, 177, ...
     np.testing.assert_array_equal(band.median[:8], [100, 135, 170, 170, 170, 170, 170, 177])
+
+
+def test_what_a_batch_decided_is_counted_in_the_order_in_which_it_was_measured(tmp_path):
+    """Every point was decided for at once, and the last one is measured first."""
+    documents = list(random_run(tmp_path).documents())
+    names = {doc["uid"]: doc["name"] for name, doc in documents if name == "descriptor"}
+    outcomes = [doc for name, doc in documents if name == "event" and names[doc["descriptor"]] == "outcome"]
+    turned = {
+        doc["uid"]: {**other["data"], "clock": doc["data"]["clock"]}
+        for doc, other in zip(outcomes, reversed(outcomes), strict=True)
+    }
+    run = Run.from_documents([(name, {**doc, "data": turned.get(doc.get("uid"), doc.get("data"))}) if name == "event"
+                              else (name, doc) for name, doc in documents])  # fmt: skip
+    facts = Facts(run)
+    assert [row.index for row in facts.measured] == list(range(POINTS))[::-1]
+    assert [row.number for row in facts.decisions] == list(range(1, POINTS + 1))[::-1]
+    for axis, at in (("number", np.arange(1, POINTS + 1)), ("seconds", 30.0 + 2 * np.arange(POINTS))):
+        band = random_band([facts], axis)
+        np.testing.assert_array_equal(band.at, at)
+        # Measured are 149, 114, 163, 128, 177, ...: 100 + 7 * (5 k mod 12) from k = 11 down.
+        np.testing.assert_array_equal(band.median[:6], [149, 149, 163, 163, 177, 177])
 
 
 def test_references_that_compare_nothing_are_refused(whole, tmp_path):
