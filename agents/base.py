@@ -133,7 +133,7 @@ class CandidateAgent(ABC):
         Parameters
         ----------
         points : sequence of mapping
-            ``{"_id": decision, objective: value, objective + "_sigma": value, "time": s}``. Sigma and instrument time
+            ``{"_id": decision, objective: value, objective + "_sigma": value, "_time": s}``. Sigma and instrument time
             are optional. A point with both degrees of freedom and no id of ours is an external
             one; it counts for the candidate nearest to it.
 

@@ -14,7 +14,7 @@ from ..core.errors import LimitError, RefusedError
 from .problem import Problem
 
 ID = "_id"
-TIME = "time"  # of an outcome, by the clock of the instrument
+TIME = "_time"  # of an outcome, by the clock of the instrument; no degree of freedom has such a name
 LARGEST = 1e100  # of an outcome and of its sigma: squares stay finite
 
 

@@ -47,7 +47,7 @@ class Optimizer(Protocol):
         ...
 
     def ingest(self, points: Sequence[Mapping[str, Any]]) -> None:
-        """Take outcomes: ``[{"_id": id, objective: value, objective + "_sigma": value, "time": s}]``.
+        """Take outcomes: ``[{"_id": id, objective: value, objective + "_sigma": value, "_time": s}]``.
 
         The sigma is optional, and so is the instrument time of the measurement. A point without a
         known ``_id`` but with its degrees of freedom is an external one and counts like any other.

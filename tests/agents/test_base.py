@@ -5,6 +5,7 @@ import pytest
 
 from probeline.agents.base import seed_order
 from probeline.agents.check import drive, landscape
+from probeline.agents.problem import grid_problem
 from probeline.agents.spec import rebuild_agent
 from probeline.core.errors import LimitError, RefusedError
 from probeline.core.registry import AGENTS
@@ -180,10 +181,20 @@ def test_the_log_is_json_and_rebuilds_the_agent(problem):
 def test_the_time_of_an_outcome_is_kept(problem):
     agent = agent_on(problem, "random")
     first, second, third = agent.suggest(3)
-    agent.ingest([{**first, problem.objective: 1.0, "time": 12.5}, {**second, problem.objective: 2.0}])
+    agent.ingest([{**first, problem.objective: 1.0, "_time": 12.5}, {**second, problem.objective: 2.0}])
     np.testing.assert_array_equal(agent._ledger.outcomes().time, [12.5, np.nan])
-    assert agent.log[-1]["argument"][0]["time"] == 12.5
-    with pytest.raises(RefusedError, match="time = nan s"):
-        agent.ingest([{**third, problem.objective: 1.0, "time": float("nan")}])
+    assert agent.log[-1]["argument"][0]["_time"] == 12.5
+    with pytest.raises(RefusedError, match="_time = nan s"):
+        agent.ingest([{**third, problem.objective: 1.0, "_time": float("nan")}])
     again = rebuild_agent(agent.spec, problem, agent.log)
     np.testing.assert_array_equal(again._ledger.outcomes().time, [12.5, np.nan])
+
+
+def test_a_degree_of_freedom_may_be_called_time():
+    """How long a pulse takes, say; that is not when it was given."""
+    problem = grid_problem({"bias": [1, 2, 3], "time": [0.1, 0.2]}, {"bias": "V", "time": "s"}, objective="area")
+    agent = agent_on(problem, "random")
+    (point,) = agent.suggest(1)
+    agent.ingest([{**point, "area": 1.0}])
+    agent.ingest([{"bias": 2.0, "time": 0.1, "area": 1.0, "_time": 7.0}])
+    np.testing.assert_array_equal(agent._ledger.outcomes().time, [np.nan, 7.0])

@@ -68,7 +68,7 @@ def test_its_outcomes_are_told_with_their_time_and_replayed(run):
     player = rebuilt(maker_of(run), problem_of(run), rows, outcomes)
     player.feed()
     told = [point for entry in player.agent.log if entry["call"] == "ingest" for point in entry["argument"]]
-    assert [point["time"] for point in told] == [row["clock"] for row in outcomes]
+    assert [point["_time"] for point in told] == [row["clock"] for row in outcomes]
     assert [point.get("_id") is None for point in told] == [row["status"] == "external" for row in outcomes]
     maps = rows_of(run, "posterior")[-1]
     assert (maps["decision"], maps["pending"]) == (len(rows), 0)

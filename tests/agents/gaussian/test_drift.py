@@ -95,7 +95,7 @@ def drifting_run(seed, drift, size):
             candidate = agent.explain(point)["candidate"]
             control = candidate if control is None else control
         value = truth[candidate] + shift + 0.05 * rng.normal()
-        agent.ingest([{**point, "area": value, "time": 60.0 * step}])
+        agent.ingest([{**point, "area": value, "_time": 60.0 * step}])
     error = agent.posterior()["mean"] - truth - level[-1]
     return float(np.sqrt(np.mean(error**2))), agent
 
