@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from ..agents.problem import build_problem
 from ..core.errors import LimitError
 from .gate import most_points
 from .settings import ExploreSettings
+from .stubs import Plan
+from .worker import await_future, beside
 
 
-def check_room(settings: ExploreSettings) -> None:
-    """Raise when more points are asked for than the geometry has room for.
+def check_room(settings: ExploreSettings) -> Plan:
+    """Plan stub: raise when more points are asked for than the geometry has room for.
 
     Raises
     ------
@@ -24,7 +28,9 @@ def check_room(settings: ExploreSettings) -> None:
     x, y = np.meshgrid(axis + survey.center_x_nm, axis + survey.center_y_nm)
     blank = np.zeros((0, survey.pixels, survey.pixels))
     geometry = spec.model_copy(update={"channels": ()})
-    problem = build_problem(blank, [], x, y, geometry, objective=settings.objective)
+    derived = beside(partial(build_problem, objective=settings.objective), blank, [], x, y, geometry)
+    yield from await_future(derived)
+    problem = derived.result()
     room = most_points(problem)
     if settings.points > room:
         raise LimitError(

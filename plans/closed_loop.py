@@ -100,15 +100,15 @@ class ClosedLoop:
             self._untold = self._settled - len(told(prior.decisions, prior.outcomes))
         self.reason = self._refusal = ""
 
-    def check_budget(self) -> None:
-        """Raise when more points are asked for than the geometry has room for or the envelope's budgets allow.
+    def check_budget(self) -> Plan:
+        """Plan stub: raise when more points are asked for than the geometry has room for or the budgets allow.
 
         Raises
         ------
         RefusedError
             Before anything moves; also when ROI and exclusion zones leave no candidate.
         """
-        check_room(self._settings)
+        yield from check_room(self._settings)
         spectrometer = self._instrument.spectrometer
         cost = self._instrument.link.driver.check_cost
         points = self._settings.points

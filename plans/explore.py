@@ -166,7 +166,7 @@ def explore_with(
     metadata = {**start_metadata(instrument, settings, objective, plan_args or {}, parent), **checked_md(md)}
     tap = RunTap()
     loop = ClosedLoop(instrument, settings, scalarizer, options, unit, factory, tap, prior)
-    loop.check_budget()
+    yield from loop.check_budget()
 
     def body() -> Plan:
         metadata["probeline"]["clock"] = yield from loop.begin()

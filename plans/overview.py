@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import bluesky.plan_stubs as bps
@@ -19,6 +20,7 @@ from .settings import ExploreSettings
 from .stubs import Plan, prepare, set_phase_reference, take_frame
 from .tap import RunTap
 from .tracking import Tracker
+from .worker import await_agent, beside
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Overview:
                 frame = yield from self._image(stream)
                 motion = yield from find_again(survey, frame, self._settings.survey)
         yield from set_phase_reference(self._instrument, survey)
-        problem = self._problem(survey)
+        problem: Problem = yield from self._problem(survey)
         gate = Gate(problem, self._instrument.spec.envelope)
         tracker = Tracker(self._instrument, frame, self._settings.register_every, stream)
         if prior is not None:
@@ -98,13 +100,13 @@ class Overview:
         yield from bps.checkpoint()  # decisions follow from this frame: a rewind must not take another one
         return read_image(self._tap, stream)
 
-    def _problem(self, survey: SurveyImage) -> Problem:
-        return build_problem(
-            survey.images,
-            survey.channels,
-            survey.x,
-            survey.y,
-            self._settings.candidates,
+    def _problem(self, survey: SurveyImage) -> Plan:
+        """Derive the candidates."""
+        build = partial(
+            build_problem,
             objective=self._settings.objective,
             admissible=admissible_pixels(survey.x, survey.y, self._instrument.spec.envelope),
         )
+        derived = beside(build, survey.images, survey.channels, survey.x, survey.y, self._settings.candidates)
+        yield from await_agent(self._instrument, derived)
+        return derived.result()

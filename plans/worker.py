@@ -52,6 +52,17 @@ class AgentWorker:
         self._thread.close()
 
 
+def beside(function: Callable[..., Any], *args: Any) -> Future:
+    """Return the Future of ``function(*args)`` on a thread of its own.
+
+    For linear algebra, which takes turns in a process: what the RunEngine's thread waited for, no pause could end.
+    """
+    thread = CallThread("computation")
+    future = thread.submit(function, *args)
+    thread.close()
+    return future
+
+
 def suggestions(agent: Any, count: int) -> list[Any]:
     """Return ``count`` decisions of an agent, each knowing of those before it; fewer where no more candidates are left.
 
