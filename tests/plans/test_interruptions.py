@@ -29,7 +29,7 @@ def pytest_generate_tests(metafunc):
     """Interrupt at some messages in every run of the tests, at every one of them with ``make campaign``."""
     every = metafunc.config.getoption("--every-message")
     if "at" in metafunc.fixturenames:
-        metafunc.parametrize("at", range(3, 141) if every else range(4, 140, 24))
+        metafunc.parametrize("at", range(4, 142) if every else range(5, 141, 24))
     if "first" in metafunc.fixturenames:
         metafunc.parametrize("first", range(64) if every else range(0, 64, 8))
 
@@ -58,7 +58,7 @@ def test_an_abort_leaves_the_tip_safe_and_the_run_readable(pfm):
 def test_an_end_at_any_message_leaves_the_tip_safe_and_every_decision_settled(pfm, ending, at):
     """Messages of a run with a registration; `make_safe` is the last that reaches the driver.
 
-    The first two stage devices: an end there leaves the instrument as it was.
+    The first three see whether there is room and stage devices: an end there leaves the instrument as it was.
     """
     seen, uids = [], []
 
