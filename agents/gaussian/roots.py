@@ -13,6 +13,7 @@ from .kernels import Kernel
 
 BLOCK = 2**17  # numbers computed at once: what comes on top of the result stays in the cache
 INDUCING = 384  # places that stand for all outcomes in :func:`through_places`, at most
+_KEPT = 4  # columns of single candidates
 _MERGED = 16  # single columns after which they are put together: many thin products are slow
 _RESOLVED = 1e-6  # share of the prior variance below which another inducing place adds nothing
 
@@ -37,6 +38,7 @@ class Prior:
     def __init__(self, table: Tensor, kernel: Kernel, scales: Tensor, common: float = 0.0):
         self._table, self._kernel, self._scales = table, kernel, scales
         self.common = common
+        self._latest: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
         return len(self._table)
@@ -48,7 +50,15 @@ class Prior:
 
     def columns(self, picked: Index) -> Tensor:
         """Return the covariance of all candidates with some, shape (candidate, column)."""
-        return self._covariance(self._table, picked)
+        return self._covariance(self._table, picked) if len(picked) != 1 else self._column(int(picked[0])).clone()
+
+    def _column(self, candidate: int) -> Tensor:
+        """Return the covariance with one candidate; the latest are kept, because what was believed gets its outcome."""
+        if candidate not in self._latest:
+            if len(self._latest) >= _KEPT:
+                del self._latest[next(iter(self._latest))]
+            self._latest[candidate] = self._covariance(self._table, np.array([candidate]))
+        return self._latest[candidate]
 
     def between(self, first: Index, second: Index) -> Tensor:
         """Return the covariance of some candidates with some, shape (first, second)."""
