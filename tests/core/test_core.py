@@ -90,18 +90,25 @@ def test_unknown_names_are_answered_with_the_nearest():
         AGENTS.load("patchgp")
 
 
-def test_only_the_first_interruption_comes_through():
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        interrupt_once()
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+@pytest.fixture
+def ctrl_c():
+    """SIGINT as Python has it, whatever commands that ran in this process before have left."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_only_the_first_interruption_comes_through(ctrl_c):
+    interrupt_once()
+    with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
-        interrupt_once()
-        ignore_interrupts()
-        signal.raise_signal(signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    signal.raise_signal(signal.SIGINT)
+    interrupt_once()
+    ignore_interrupts()
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_interrupts_are_ignored_only_where_one_was_let_through(ctrl_c):
     ignore_interrupts()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
