@@ -145,6 +145,16 @@ def make_agent(spec: AgentSpec | Mapping[str, Any], problem: Problem) -> Agent:
     return made(checked, problem)
 
 
+def on_this_machine(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a specification with the processor in place of a device that is not at hand, to decide again what was."""
+    options = dict(spec.get("options") or {})
+    if options.get("device") == "cuda":
+        from torch.cuda import is_available  # here, because most agents do without it
+
+        options["device"] = "cuda" if is_available() else "cpu"
+    return {**spec, "options": options}
+
+
 def rebuild_agent(spec: AgentSpec | Mapping[str, Any], problem: Problem, log: Sequence[Mapping[str, Any]]) -> Agent:
     """Return the agent as it was after the calls of ``log``.
 

@@ -164,8 +164,7 @@ def maker_of(run: Run) -> Callable[[Problem], Any]:
     DataError
         When the run does not say.
     """
-    from ..agents.gaussian.agents import on_this_machine
-    from ..agents.spec import make_agent
+    from ..agents.spec import make_agent, on_this_machine
 
     spec = on_this_machine(block_of(run)["agent"])
     return lambda problem: make_agent(spec, problem)

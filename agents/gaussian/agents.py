@@ -46,7 +46,7 @@ class SurrogateOptions(ScoreOptions):
         Part of every outcome changes with the time it was measured at, as repeated measurements of a control
         site show. Predictions are then for the moment at which the next outcome is due.
     device : {"cpu", "cuda"}
-        Where what has the size of the candidates is computed. Results differ by rounding.
+        Where what has the size of the candidates is computed.
     """
 
     kernel: Shape = "matern"
@@ -277,14 +277,6 @@ def _check_device(device: str) -> None:
         raise SpecError(
             "device = 'cuda' was refused: torch sees no CUDA device here; leave device out, or set it to 'cpu'"
         )
-
-
-def on_this_machine(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a specification with the processor in place of a device that is not at hand, to decide again what was."""
-    options = dict(spec.get("options") or {})
-    if options.get("device") == "cuda" and not torch.cuda.is_available():
-        options["device"] = "cpu"
-    return {**spec, "options": options}
 
 
 class GPAgent(SurrogateAgent):
